@@ -1,0 +1,132 @@
+"""What every job module shares: find the step, find its inputs, do the work, leave the artifact.
+
+A job module is `work(context) -> Outcome` and two lines of `main`. It runs the same way under
+`gristmill run`, under `ray job submit --working-dir . -- python -m jobs.corpus --recipe R --store S`,
+and from a shell: the recipe and the store say everything. A step whose fingerprint is in the store is
+not run again. The exit code is 0, or the error's (2: the recipe is wrong, never retried).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gristmill import recipe as recipes
+from gristmill.artifacts import Artifact, Draft, SourceIdentity, Store
+from gristmill.corpus.sources import resolve_sources
+from gristmill.errors import GristmillError, RecipeError
+from gristmill.pipeline import POOLS, Step, steps_of
+from gristmill.progress import LineProgress, Progress
+from jobs.identity import code_identity
+from jobs.recipe_files import load_recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """All that a job's work may know."""
+
+    step: Step
+    inputs: Mapping[str, Artifact]
+    """By step key, e.g. `corpus`, `tokens:extend`."""
+    draft: Draft
+    """Write files under `draft.storage`; what an interrupted attempt left there is still there."""
+    store: Store
+    progress: Progress
+    sources: tuple[SourceIdentity, ...]
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        """The recipe as this step sees it, `auto` values resolved."""
+        return self.step.recipe
+
+    @property
+    def label_selector(self) -> dict[str, str]:
+        """What the job's tasks and actors ask Ray for: the pool, never a machine type."""
+        return {"pool": POOLS[self.step.stage]}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What goes into the record beside the files."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def run_stage(
+    stage: str, work: Callable[[StageContext], Outcome], argv: Sequence[str] | None = None
+) -> int:
+    """Carry out one step as a job and return the exit code; the body of every job module's `main`."""
+    arguments = _parser(stage).parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        recipe = load_recipe(arguments.recipe, arguments.set)
+        store = Store.open(arguments.store)
+        sources = resolve_sources(recipe.corpus)
+        steps = steps_of(recipe, sources, gpu=arguments.gpu)
+        step = _choose(steps, arguments.step or stage, stage)
+        artifact = carry_out(step, steps, store, sources, work)
+        print(f"{step.key}: {artifact.label} in {artifact.storage.url}", flush=True)
+        return 0
+    except GristmillError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+
+
+def carry_out(
+    step: Step,
+    steps: Mapping[str, Step],
+    store: Store,
+    sources: tuple[SourceIdentity, ...],
+    work: Callable[[StageContext], Outcome],
+) -> Artifact:
+    """Return the step's artifact, made now unless the store has it. Raises GristmillError."""
+    made = store.find(step.fingerprint)
+    if made is not None:
+        return made
+    inputs: dict[str, Artifact] = {}
+    for key in step.inputs:
+        artifact = store.find(steps[key].fingerprint)
+        if artifact is None:
+            raise RecipeError(
+                f"step {step.key} reads {key}, which is not in {store.storage.url}; "
+                f"run it first: gristmill run {step.recipe.name} {key}"
+            )
+        inputs[key] = artifact
+    draft = store.draft(step.name, step.fingerprint, keep=True)
+    context = StageContext(step, inputs, draft, store, LineProgress(step.key), sources)
+    outcome = work(context)
+    return draft.commit(
+        step.stage,
+        step.config,
+        {key: artifact.reference for key, artifact in inputs.items()},
+        code_identity(),
+        sources=sources if step.stage == "corpus" else (),
+        counts=outcome.counts,
+        metrics=outcome.metrics,
+    )
+
+
+def _choose(steps: Mapping[str, Step], key: str, stage: str) -> Step:
+    if key not in steps:
+        raise RecipeError(f"the recipe has no step '{key}'; steps are {', '.join(steps)}")
+    if steps[key].stage != stage:
+        raise RecipeError(f"step '{key}' is of stage {steps[key].stage}, not {stage}")
+    return steps[key]
+
+
+def _parser(stage: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m jobs.{stage}")
+    parser.add_argument("--recipe", required=True, help="shipped recipe's name, a path or a URL")
+    parser.add_argument("--store", required=True, help="local path or URL of the store")
+    parser.add_argument("--step", help="step key; default: the stage itself")
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=c", help="override")
+    parser.add_argument("--gpu", action="store_true", help="the train pool has GPUs")
+    parser.set_defaults(gpu=os.environ.get("GRISTMILL_GPU") == "1")
+    return parser

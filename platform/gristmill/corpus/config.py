@@ -1,0 +1,112 @@
+"""The `corpus` section of a recipe: sources, rules, dedup, order, held-out split."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gristmill.section import Section, context
+
+Domain = Literal["code", "code_text", "text", "math"]
+
+
+class InstalledSource(Section):
+    """Distributions of the running environment; each is a repository, its version the revision."""
+
+    kind: Literal["installed"]
+    names: tuple[str, ...]
+    domain: Domain = "code"
+
+
+class FolderSource(Section):
+    """A folder of checkouts: each child directory is a repository."""
+
+    kind: Literal["folder"]
+    path: str = context(...)
+    domain: Domain = "code"
+
+
+class GitSource(Section):
+    """One git repository, read without a checkout at a revision (a local path or a bare clone)."""
+
+    kind: Literal["git"]
+    path: str = context(...)
+    revision: str = "HEAD"
+    name: str | None = None
+    domain: Domain = "code"
+
+
+class ArchiveSource(Section):
+    """Archives, each one a repository: tar.*, zip, wheel, sdist, npm tgz, Debian orig tarball."""
+
+    kind: Literal["archive"]
+    paths: tuple[str, ...] = context(...)
+    domain: Domain = "code"
+
+
+class TableSource(Section):
+    """Parquet or JSON-lines files with The Stack's columns (content, path, repository, licence)."""
+
+    kind: Literal["table"]
+    paths: tuple[str, ...] = context(...)
+    domain: Domain = "code"
+
+
+Source = Annotated[
+    InstalledSource | FolderSource | GitSource | ArchiveSource | TableSource,
+    Field(discriminator="kind"),
+]
+
+
+class Rules(Section):
+    """The paper's rule filters (section 2.1); boundaries are inclusive where the paper says so."""
+
+    max_mean_line_chars: float = 100.0
+    max_line_chars: int = 1000
+    min_alphabetic_share: float = 0.25
+    html_min_visible_share: float = 0.20
+    html_min_visible_chars: int = 100
+    data_min_chars: int = 50
+    data_max_chars: int = 5000
+    max_file_bytes: int = 1_048_576
+    """Larger files are rejected unread; the paper states no limit."""
+    max_syntax_error_share: float | None = 0.25
+    """Share of bytes under ERROR or MISSING nodes; None switches the rule off."""
+    drop_generated: bool = True
+    drop_vendored: bool = True
+
+
+class Dedup(Section):
+    """Exact and MinHash near-dedup. The paper removes at `repository` level; `file` is the default."""
+
+    level: Literal["file", "repository", "both", "none"] = "file"
+    threshold: float = Field(0.7, gt=0, le=1)
+    num_hashes: int = 112
+    bands: int = 14
+    shingle_words: int = 5
+
+
+class HeldOut(Section):
+    """The split kept from training. Never crosses a near-duplicate cluster."""
+
+    by: Literal["file", "repository", "date"] = "file"
+    share: float = Field(0.02, ge=0, lt=1)
+    max_files: int = 8000
+
+
+class CorpusSection(Section):
+    """What the corpus is made from, and by which rules."""
+
+    sources: tuple[Source, ...]
+    languages: tuple[str, ...] | None = None
+    """Languages to keep; None keeps the paper's 87 and those it regretted to miss."""
+    licences: Literal["any", "permissive"] | tuple[str, ...] = "any"
+    rules: Rules = Rules()
+    dedup: Dedup = Dedup()
+    order: Literal["scc", "paper", "path", "random"] = "scc"
+    path_comment: bool = True
+    """The file's path as a comment in its first line (section 2.2)."""
+    decontaminate: tuple[str, ...] = ("humaneval", "mbpp", "gsm8k", "math")
+    """Bundled benchmarks, or paths of JSON-lines files, whose 10-grams must not occur."""
+    held_out: HeldOut = HeldOut()
+    workers: int | None = context(None)
+    """Worker processes; None takes the data pool's CPUs."""

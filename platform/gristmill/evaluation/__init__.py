@@ -1,0 +1,1 @@
+"""Benchmarks, sandbox, metrics, statistics (paper section 4)."""

@@ -1,0 +1,28 @@
+"""The `evaluate` section of a recipe."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gristmill.section import Section, context
+
+
+class EvaluateSection(Section):
+    """Which benchmarks, on which stages' models, how much of each."""
+
+    models: tuple[Literal["initial", "pretrain", "extend", "finetune"], ...] = (
+        "initial",
+        "extend",
+        "finetune",
+    )
+    """Stages whose models are scored; `initial` is the untrained model. A stage not in the recipe is skipped."""
+    benchmarks: tuple[str, ...] = ("infilling", "fim_bits", "loss", "humaneval")
+    infilling_tasks: int = Field(400, ge=1)
+    """Held-out lines completed from prefix and suffix, spread over files by hash."""
+    loss_files: int = Field(400, ge=1)
+    humaneval_tasks: int = Field(164, ge=1, le=164)
+    max_new_tokens: int = 64
+    humaneval_new_tokens: int = 500
+    context_tokens: int | None = None
+    """Window of a prompt; None takes the model's own."""
+    workers: int | None = context(None)

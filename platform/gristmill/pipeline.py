@@ -1,0 +1,208 @@
+"""The stage graph of a recipe: which steps, from what, with which fingerprint.
+
+A stage is a kind of work; a step is a stage with its config in one recipe. `extend` reads longer
+sequences than `pretrain` and a sweep reads one tokens artifact per FIM setting, so the stage `tokens`
+may stand for several steps. Keys name steps inside a recipe; artifacts are named `<recipe>-<stage>`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gristmill.artifacts import SourceIdentity, fingerprint
+from gristmill.errors import RecipeError
+from gristmill.recipe import Recipe, with_values
+
+VERSIONS = {
+    "corpus": 1,
+    "tokenizer": 1,
+    "tokens": 1,
+    "pretrain": 1,
+    "extend": 1,
+    "finetune": 1,
+    "sweep": 1,
+    "evaluate": 1,
+    "serve": 1,
+}
+"""Raised when a stage's output changes for the same config and inputs."""
+
+STAGES = tuple(VERSIONS)
+"""In pipeline order."""
+
+POOLS = {
+    "corpus": "data",
+    "tokenizer": "data",
+    "tokens": "data",
+    "pretrain": "train",
+    "extend": "train",
+    "finetune": "train",
+    "sweep": "train",
+    "evaluate": "serve",
+    "serve": "serve",
+}
+"""The pool, by label, that a stage's workers ask for."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one recipe, with everything that decides what it makes."""
+
+    key: str
+    """Unique in the recipe: the stage, or e.g. `tokens:extend`, `tokens:3f2a91`."""
+    stage: str
+    name: str
+    """Of its artifact."""
+    config: dict[str, Any]
+    """Identity values: the stage's section and what else of the recipe it depends on."""
+    inputs: tuple[str, ...]
+    """Keys of the steps whose artifacts it reads."""
+    fingerprint: str
+    recipe: Recipe
+    """The recipe as this step sees it: for a sweep's tokens, with the grid point's values."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One grid point of a sweep."""
+
+    number: int
+    values: dict[str, Any]
+    """Dotted recipe keys and their values, the seed among them."""
+    recipe: Recipe
+    tokens_key: str
+
+
+def steps_of(
+    recipe: Recipe, sources: tuple[SourceIdentity, ...], *, gpu: bool = False
+) -> dict[str, Step]:
+    """Return the recipe's steps by key, in an order that can be run. `auto` values resolved by `gpu`."""
+    graph = _Graph(resolve_auto(recipe, gpu=gpu), {})
+    graph.add("corpus", "corpus", recipe.corpus.identity(), (), sources=sources)
+    graph.add("tokenizer", "tokenizer", recipe.tokenizer.identity(), ("corpus",))
+    models: list[str] = []
+    if recipe.pretrain is not None:
+        graph.add_tokens("tokens", recipe)
+        graph.add_training("pretrain", ("tokens", "tokenizer"))
+        models.append("pretrain")
+    if recipe.extend is not None:
+        extended = with_values(recipe, {"tokens": recipe.extend.tokens.model_dump(mode="json")})
+        graph.add_tokens("tokens:extend", extended)
+        graph.add_training("extend", ("tokens:extend", "tokenizer", *models[-1:]))
+        models.append("extend")
+    if recipe.finetune is not None:
+        graph.add_training("finetune", ("tokenizer", *models[-1:]))
+        models.append("finetune")
+    if recipe.sweep is not None:
+        keys = dict.fromkeys(trial.tokens_key for trial in graph.add_trials())
+        graph.add("sweep", "sweep", graph.sweep_config(), ("corpus", "tokenizer", *keys))
+    if recipe.evaluate is not None:
+        config = {**recipe.evaluate.identity(), "seed": recipe.seed}
+        graph.add("evaluate", "evaluate", config, ("corpus", "tokenizer", *models))
+    if recipe.serve is not None:
+        graph.add("serve", "serve", recipe.serve.identity(), tuple(models))
+    return graph.steps
+
+
+def resolve_auto(recipe: Recipe, *, gpu: bool) -> Recipe:
+    """Return the recipe with `auto` precisions made definite: bf16 where there are GPUs, else fp32."""
+    definite = "bf16" if gpu else "fp32"
+    changes = {
+        f"{name}.precision": definite
+        for name in ("pretrain", "extend", "finetune", "serve")
+        if (section := getattr(recipe, name)) is not None and section.precision == "auto"
+    }
+    return with_values(recipe, changes) if changes else recipe
+
+
+def trials_of(recipe: Recipe) -> list[Trial]:
+    """Return the grid points of a recipe's sweep, `max_trials` of them spread evenly, times seeds."""
+    sweep = recipe.sweep
+    if sweep is None:
+        raise RecipeError(f"recipe {recipe.name} has no sweep section")
+    for key in sweep.space:
+        if key.split(".")[0] not in {"tokens", "model", "pretrain"}:
+            raise RecipeError(f"sweep.space: '{key}' is not of tokens, model or pretrain")
+    grid = [
+        dict(zip(sweep.space, values, strict=True))
+        for values in itertools.product(*sweep.space.values())
+    ]
+    points = _spread(grid, sweep.max_trials)
+    trials: list[Trial] = []
+    for values in points:
+        for seed in range(sweep.seeds):
+            chosen = {**values, "seed": recipe.seed + seed}
+            changed = with_values(recipe, chosen)
+            tokens = {key: value for key, value in values.items() if key.startswith("tokens.")}
+            base = with_values(recipe, tokens)
+            same = base.tokens.identity() == recipe.tokens.identity()
+            suffix = ",".join(f"{key.split('.')[-1]}={tokens[key]}" for key in sorted(tokens))
+            tokens_key = "tokens" if same else f"tokens:{suffix}"
+            trials.append(Trial(len(trials), chosen, changed, tokens_key))
+    return trials
+
+
+def _spread(grid: Sequence[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+    if limit is None or limit >= len(grid):
+        return list(grid)
+    return [grid[round(i * (len(grid) - 1) / max(limit - 1, 1))] for i in range(limit)]
+
+
+@dataclass
+class _Graph:
+    recipe: Recipe
+    steps: dict[str, Step]
+
+    def add(
+        self,
+        key: str,
+        stage: str,
+        config: Mapping[str, Any],
+        inputs: tuple[str, ...],
+        *,
+        sources: tuple[SourceIdentity, ...] = (),
+        recipe: Recipe | None = None,
+    ) -> None:
+        """Add a step whose inputs are there already."""
+        plain = json.loads(json.dumps(config))
+        if stage in ("corpus", "tokenizer", "tokens"):
+            plain["seed"] = self.recipe.seed
+        upstream = {name: self.steps[name].fingerprint for name in inputs}
+        mark = fingerprint(stage, VERSIONS[stage], plain, upstream, sources)
+        name = f"{self.recipe.name}-{stage}"
+        self.steps[key] = Step(key, stage, name, plain, inputs, mark, recipe or self.recipe)
+
+    def add_tokens(self, key: str, recipe: Recipe) -> None:
+        """Add a tokens step as `recipe` describes it."""
+        if key not in self.steps:
+            self.add(key, "tokens", recipe.tokens.identity(), ("corpus", "tokenizer"), recipe=recipe)
+
+    def add_training(self, stage: str, inputs: tuple[str, ...]) -> None:
+        """Add pretrain, extend or finetune; a stage that starts from random weights owns the shape."""
+        section = getattr(self.recipe, stage)
+        config = {**section.identity(), "seed": self.recipe.seed}
+        if stage == "pretrain":
+            config["model"] = self.recipe.model.identity()
+        self.add(stage, stage, config, inputs)
+
+    def add_trials(self) -> list[Trial]:
+        """Add the tokens steps that the sweep's trials need and return the trials."""
+        trials = trials_of(self.recipe)
+        for trial in trials:
+            tokens = trial.recipe.model_dump(mode="json")["tokens"]
+            self.add_tokens(trial.tokens_key, with_values(self.recipe, {"tokens": tokens}))
+        return trials
+
+    def sweep_config(self) -> dict[str, Any]:
+        """Return what decides a sweep: its section and the pretraining it varies."""
+        assert self.recipe.sweep is not None
+        pretrain = self.recipe.pretrain
+        return {
+            **self.recipe.sweep.identity(),
+            "seed": self.recipe.seed,
+            "model": self.recipe.model.identity(),
+            "pretrain": None if pretrain is None else pretrain.identity(),
+        }

@@ -1,0 +1,1 @@
+"""What the front says: protocols, FIM rendering, limits, completion rules, page assets."""

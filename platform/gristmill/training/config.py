@@ -1,0 +1,116 @@
+"""The `pretrain`, `extend` and `finetune` sections: one step loop, different data and initial weights."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gristmill.section import Section, context
+from gristmill.tokens.config import TokensSection
+
+
+class Schedule(Section):
+    """Learning rate over a run, in tokens. `three_stage` is the paper's: 80 %, 90 %, sqrt(1/10) each."""
+
+    kind: Literal["three_stage", "cosine", "wsd", "constant"] = "three_stage"
+    warmup_steps: int = 2000
+    boundaries: tuple[float, float] = (0.8, 0.9)
+    """Shares of the run's tokens where `three_stage` drops, or where `wsd` starts to decay (first)."""
+    final_ratio: float = 0.1
+    """Final over peak learning rate of `cosine` and `wsd`."""
+
+
+class Optimizer(Section):
+    """AdamW as the paper and DeepSeek-LLM state it; Muon for matrices as an option."""
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+
+
+class Training(Section):
+    """What every training stage shares. The global batch is in sequences; workers never change it."""
+
+    batch_sequences: int
+    learning_rate: float
+    steps: int | None = None
+    """Optimizer steps; None takes one pass over the sequences (all epochs of the tokens artifact)."""
+    schedule: Schedule = Schedule()
+    optimizer: Optimizer = Optimizer()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto` is bf16 where the train pool has GPUs, else fp32; resolved before the fingerprint."""
+    mask_documents: bool = True
+    """Attention never crosses a document; False concatenates as the paper does."""
+    z_loss: float = 0.0
+    zero_stage: Literal[0, 1, 2, 3] = context(2)
+    micro_batch: int = context(1)
+    workers: int = context(2)
+    activation_checkpointing: bool = context(False)
+    compile: bool = context(False)
+    checkpoint_every: int = context(500)
+    """Steps between checkpoints; one is always written at the end."""
+    keep_checkpoints: int = context(2)
+    max_failures: int = context(3)
+
+
+class PretrainSection(Training):
+    """Pretraining (sections 3.3-3.5)."""
+
+    batch_sequences: int = 1024
+    learning_rate: float = 5.3e-4
+    initial_model: str | None = context(None)
+    """A Hugging Face Llama folder to continue from (v1.5); None starts from random weights."""
+
+
+class ExtendSection(Training):
+    """Long context (section 3.6): RoPE rescaled, a few steps at the final learning rate."""
+
+    batch_sequences: int = 512
+    learning_rate: float = 5.3e-5
+    steps: int | None = 1000
+    schedule: Schedule = Schedule(kind="constant", warmup_steps=0)
+    rope_scale: float = 4.0
+    rope_theta: float = 100000.0
+    tokens: TokensSection = TokensSection(sequence_length=16384)
+
+
+class FinetuneSection(Training):
+    """Instruction tuning (section 3.7): Alpaca format, loss on answers only, `<|EOT|>`."""
+
+    batch_sequences: int = 256
+    learning_rate: float = 1e-5
+    schedule: Schedule = Schedule(kind="cosine", warmup_steps=100, final_ratio=0.0)
+    instructions: tuple[str, ...] = ("octopack-oasst", "alpaca-seed", "mbpp-train")
+    """Bundled instruction sets by name, or paths of JSON / JSON-lines files (instruction, input, output)."""
+    sequence_length: int = 4096
+    epochs: int = 1
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.instructions:
+            raise ValueError("finetune.instructions is empty; name a bundled set or a file")
+        return self
+
+
+class SweepSection(Section):
+    """A sweep on Ray Tune: a grid over dotted recipe keys, ASHA on tokens seen."""
+
+    space: dict[str, tuple[float | int | str, ...]]
+    """Dotted keys of `tokens`, `model` or `pretrain` and their values, e.g. `tokens.fim.rate`."""
+    seeds: int = Field(1, ge=1)
+    max_trials: int | None = None
+    """At most so many grid points, spread evenly; None takes all."""
+    steps: int = 200
+    """Steps of a trial that runs to its end."""
+    scheduler: Literal["asha", "none"] = "asha"
+    grace_share: float = 0.34
+    """Share of the steps that every trial gets before ASHA may stop it."""
+    reduction_factor: int = 2
+    eval_files: int = 200
+    """Held-out files that the curves are measured on."""
+    evals: int = 4
+    """Points on each trial's curve."""
+    concurrent: int | None = context(None)
+    workers_per_trial: int = context(1)
