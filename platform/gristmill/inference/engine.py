@@ -1,0 +1,282 @@
+"""The engine: token ids in, text and token ids out, many requests in every step.
+
+A step is one forward pass of the training model's own class over a flat axis of tokens: the next token of
+every running request and chunks of new prompts. `add` and `abort` take effect at the next step. The engine
+knows tokens, never protocols; it is not safe for threads: `inference/loop.py` runs one in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from gristmill.errors import ModelError, RequestError
+from gristmill.inference.blocks import BLOCK, BlockPool
+from gristmill.inference.cache import PagedAttention, PagedCache
+from gristmill.inference.detokenizer import Detokenizer
+from gristmill.inference.sampling import SamplingParams, TokenLogprob, logprobs, sample
+from gristmill.inference.scheduler import Chunk, Scheduler
+from gristmill.inference.sequence import FinishReason
+from gristmill.inference.sequence import Sequence as Request
+from gristmill.model.folder import load_model
+from gristmill.model.llama import Llama
+from gristmill.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What one step added to one request."""
+
+    request_id: str
+    text: str
+    tokens: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+    num_prompt: int = 0
+    num_cached: int = 0
+    """Prompt tokens that were in the cache already."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A whole answer."""
+
+    text: str
+    tokens: tuple[int, ...]
+    finish_reason: FinishReason
+    logprobs: tuple[TokenLogprob, ...] = field(default=())
+    num_prompt: int = 0
+    num_cached: int = 0
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    """What an engine is doing, and has done since it was made."""
+
+    num_waiting: int
+    num_running: int
+    num_held_blocks: int
+    num_blocks: int
+    num_steps: int
+    num_prompt_tokens: int
+    num_cached_tokens: int
+    num_output_tokens: int
+
+
+class TorchEngine:
+    """Continuous batching over a paged cache, on a CPU or one GPU."""
+
+    def __init__(
+        self,
+        model: Llama,
+        token_bytes: Callable[[int], bytes],
+        *,
+        num_tokens: int | None = None,
+        max_batch: int = 16,
+        step_tokens: int = 512,
+        cache_tokens: int = 65536,
+        prefix_cache: bool = True,
+    ) -> None:
+        """`num_tokens` is the number of ids the tokenizer has; rows above it are never chosen."""
+        self.model = model.eval()
+        self.max_position = model.config.max_position
+        self.num_tokens = num_tokens or model.config.vocab_rows
+        weight = model.embed_tokens.weight
+        self._token_bytes = token_bytes
+        self._device = weight.device
+        num_blocks = max(1, cache_tokens // BLOCK)
+        self._cache = PagedCache(model.config, num_blocks, weight.dtype, weight.device)
+        self._pool = BlockPool(num_blocks)
+        self._scheduler = Scheduler(self._pool, max_batch, step_tokens, prefix_cache)
+        self._requests: dict[str, Request] = {}
+        self._counts = {"steps": 0, "prompt": 0, "cached": 0, "output": 0}
+
+    @staticmethod
+    def from_folder(
+        folder: Path,
+        *,
+        max_batch: int = 16,
+        step_tokens: int = 512,
+        cache_tokens: int = 65536,
+        dtype: torch.dtype = torch.float32,
+        device: str | None = None,
+    ) -> TorchEngine:
+        """Load a Hugging Face Llama folder with its tokenizer. Raises ModelError."""
+        tokenizer = Tokenizer.load(folder)
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return TorchEngine(
+            load_model(folder, dtype=dtype).to(place),
+            visible_bytes(tokenizer),
+            num_tokens=tokenizer.num_tokens,
+            max_batch=max_batch,
+            step_tokens=step_tokens,
+            cache_tokens=cache_tokens,
+        )
+
+    @property
+    def has_work(self) -> bool:
+        """Say whether a step would do anything."""
+        return bool(self._requests)
+
+    def check(self, num_prompt: int, params: SamplingParams) -> None:
+        """Raise RequestError when a prompt of this length can never be answered."""
+        if num_prompt < 1:
+            raise RequestError("the prompt has no tokens; send at least one", param="prompt")
+        if params.max_tokens < 1:
+            raise RequestError(
+                f"max_tokens is {params.max_tokens}; ask for at least 1", param="max_tokens"
+            )
+        total = num_prompt + params.max_tokens
+        room = min(self.max_position, self._pool.num_blocks * BLOCK)
+        if total > room:
+            raise RequestError(
+                f"this model's context is {room} tokens; the prompt has {num_prompt} and "
+                f"max_tokens is {params.max_tokens}: shorten one of them",
+                param="prompt" if num_prompt >= room else "max_tokens",
+                code="context_length_exceeded",
+            )
+
+    def add(self, request_id: str, tokens: Sequence[int], params: SamplingParams) -> None:
+        """Queue a prompt. Raises RequestError when it can never be answered."""
+        assert request_id not in self._requests, f"request {request_id} is known already"
+        self.check(len(tokens), params)
+        detokenizer = Detokenizer(self._token_bytes, params.stop)
+        request = Request(request_id, list(tokens), len(tokens), params, detokenizer)
+        self._requests[request_id] = request
+        self._scheduler.waiting.append(request)
+
+    def abort(self, request_id: str) -> None:
+        """Drop a request and free its blocks; nothing happens when it is not there any more."""
+        request = self._requests.pop(request_id, None)
+        if request is not None:
+            self._scheduler.remove(request)
+
+    @torch.inference_mode()
+    def step(self) -> list[Delta]:
+        """Compute one step and return what it added; an empty list when nothing finished prefill."""
+        chunks = sorted(self._scheduler.plan(), key=lambda chunk: chunk.num_tokens > 1)
+        if not chunks:
+            return []
+        self._counts["steps"] += 1
+        tokens, positions = _flatten(chunks)
+        attend = PagedAttention(self._cache, chunks)
+        hidden_NC = self.model(
+            torch.tensor(tokens, device=self._device),
+            torch.tensor(positions, device=self._device),
+            attend,
+        )
+        ends: list[int] = []
+        asking: list[Request] = []
+        at = 0
+        for chunk in chunks:
+            at += chunk.num_tokens
+            if chunk.completes:
+                ends.append(at - 1)
+                asking.append(chunk.sequence)
+            self._scheduler.computed(chunk)
+        if not asking:
+            return []
+        logits_RV = self.model.logits(hidden_NC[ends])[:, : self.num_tokens]
+        params = [request.params for request in asking]
+        chosen = sample(logits_RV, params, [request.num_output for request in asking])
+        known = logprobs(logits_RV, chosen, params)
+        return [
+            self._advance(request, token, found)
+            for request, token, found in zip(asking, chosen, known, strict=True)
+        ]
+
+    def complete(
+        self, prompts: Iterable[Sequence[int]], params: SamplingParams
+    ) -> list[Completion]:
+        """Answer prompts together, offline. Prompt i is answered with seed `params.seed` + i."""
+        asked = [list(tokens) for tokens in prompts]
+        for tokens in asked:
+            self.check(len(tokens), params)
+        ids = [f"offline-{number}" for number in range(len(asked))]
+        for number, (name, tokens) in enumerate(zip(ids, asked, strict=True)):
+            self.add(name, tokens, replace(params, seed=params.seed + number))
+        answers: dict[str, list[Delta]] = {name: [] for name in ids}
+        while any(name in self._requests for name in ids):
+            for delta in self.step():
+                answers[delta.request_id].append(delta)
+        return [join(answers[name]) for name in ids]
+
+    def stats(self) -> EngineStats:
+        """Return what the engine is doing now."""
+        return EngineStats(
+            num_waiting=len(self._scheduler.waiting),
+            num_running=len(self._scheduler.running),
+            num_held_blocks=self._pool.num_held,
+            num_blocks=self._pool.num_blocks,
+            num_steps=self._counts["steps"],
+            num_prompt_tokens=self._counts["prompt"],
+            num_cached_tokens=self._counts["cached"],
+            num_output_tokens=self._counts["output"],
+        )
+
+    def _advance(self, request: Request, token: int, found: TokenLogprob | None) -> Delta:
+        """Add a chosen token to a request, finish it where it ends, and say what is new."""
+        first = request.num_output == 0
+        if first:
+            self._counts["prompt"] += request.num_prompt
+            self._counts["cached"] += request.num_cached
+        self._counts["output"] += 1
+        text = ""
+        if token in request.params.stop_ids:
+            request.finish_reason = "stop"
+        else:
+            text = request.detokenizer.push(token)
+            if request.detokenizer.stopped:
+                request.finish_reason = "stop"
+            elif request.num_output + 1 >= request.params.max_tokens:
+                request.finish_reason = "length"
+        request.tokens.append(token)
+        if request.finish_reason is not None:
+            text += request.detokenizer.finish()
+            del self._requests[request.request_id]
+            self._scheduler.remove(request)
+        return Delta(
+            request.request_id,
+            text,
+            (token,),
+            () if found is None else (found,),
+            request.finish_reason,
+            request.num_prompt,
+            request.num_cached,
+        )
+
+
+def visible_bytes(tokenizer: Tokenizer) -> Callable[[int], bytes]:
+    """Return each token's bytes as an answer shows them: special tokens have none."""
+    hidden = tokenizer.special.ids()
+    table = [b"" if i in hidden else tokenizer.token_bytes(i) for i in range(tokenizer.num_tokens)]
+    return table.__getitem__
+
+
+def join(deltas: Sequence[Delta]) -> Completion:
+    """Put the deltas of a finished request together."""
+    last = deltas[-1]
+    if last.finish_reason is None:
+        raise ModelError(f"request {last.request_id} is not finished; its last delta is needed")
+    return Completion(
+        "".join(delta.text for delta in deltas),
+        tuple(token for delta in deltas for token in delta.tokens),
+        last.finish_reason,
+        tuple(found for delta in deltas for found in delta.logprobs),
+        last.num_prompt,
+        last.num_cached,
+    )
+
+
+def _flatten(chunks: Sequence[Chunk]) -> tuple[list[int], list[int]]:
+    tokens: list[int] = []
+    positions: list[int] = []
+    for chunk in chunks:
+        start = chunk.sequence.num_computed
+        end = start + chunk.num_tokens
+        tokens += chunk.sequence.tokens[start:end]
+        positions += range(start, end)
+    return tokens, positions
