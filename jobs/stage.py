@@ -3,7 +3,8 @@
 A job module is `work(context) -> Outcome` and two lines of `main`. It runs the same way under
 `gristmill run`, under `ray job submit --working-dir . -- python -m jobs.corpus --recipe R --store S`,
 and from a shell: the recipe and the store say everything. A step whose fingerprint is in the store is
-not run again. The exit code is 0, or the error's (2: the recipe is wrong, never retried).
+not run again. The exit code is 0, the error's (1, or 2: the recipe is wrong), or 70 for an error that nobody
+foresaw; the conductor submits a job again after the last kind only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from jobs.identity import code_identity
 from jobs.recipe_files import load_recipe
 
 log = logging.getLogger(__name__)
+
+DIED = 70
+"""Exit code of a job that met an error nobody foresaw, a lost node say: worth another attempt."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ def run_stage(
     except GristmillError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
+    except Exception:  # nobody raised it on purpose: say all there is, and let the conductor retry
+        log.exception("stage %s died", stage)
+        return DIED
 
 
 def carry_out(

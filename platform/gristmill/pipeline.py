@@ -7,6 +7,7 @@ may stand for several steps. Keys name steps inside a recipe; artifacts are name
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,27 @@ def steps_of(
     if recipe.serve is not None:
         graph.add("serve", "serve", recipe.serve.identity(), tuple(models))
     return graph.steps
+
+
+def closure(steps: Mapping[str, Step], wanted: Sequence[str]) -> list[Step]:
+    """Return the steps that `wanted` stages or step keys need, in order; all when it is empty.
+
+    Raises RecipeError for a name that is neither a step nor a stage of the recipe.
+    """
+    if not wanted:
+        return list(steps.values())
+    needed: set[str] = set()
+    for name in wanted:
+        keys = [key for key, step in steps.items() if name in (key, step.stage)]
+        if not keys:
+            near = difflib.get_close_matches(name, steps, n=1, cutoff=0.4)
+            hint = f"did you mean '{near[0]}'?" if near else f"steps are {', '.join(steps)}"
+            raise RecipeError(f"the recipe has no stage or step '{name}'; {hint}")
+        needed.update(keys)
+    for key in reversed(steps):
+        if key in needed:
+            needed.update(steps[key].inputs)
+    return [step for key, step in steps.items() if key in needed]
 
 
 def resolve_auto(recipe: Recipe, *, gpu: bool) -> Recipe:

@@ -61,13 +61,32 @@ class LineProgress:
         print(MARK + json.dumps(report), file=self.stream, flush=True)
 
 
-def parse(line: str) -> dict[str, float | str | None] | None:
+@dataclass(frozen=True)
+class Report:
+    """One progress line, read back."""
+
+    stage: str
+    done: float
+    total: float | None
+    unit: str
+    elapsed_s: float
+    figures: dict[str, float]
+
+
+def parse(line: str) -> Report | None:
     """Return the report in a job's log line, or None when the line is ordinary output."""
     at = line.find(MARK)
     if at < 0:
         return None
     try:
-        report = json.loads(line[at + len(MARK) :])
-    except json.JSONDecodeError:
+        values = json.loads(line[at + len(MARK) :])
+        return Report(
+            stage=str(values.pop("stage")),
+            done=float(values.pop("done")),
+            total=None if (total := values.pop("total")) is None else float(total),
+            unit=str(values.pop("unit")),
+            elapsed_s=float(values.pop("elapsed_s")),
+            figures={name: float(value) for name, value in values.items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return report if isinstance(report, dict) else None

@@ -1,0 +1,128 @@
+"""A run seen from who starts it: made ready, submitted, followed, stopped.
+
+Nothing here knows what a stage does. The run's recipe and state are in the store before its conductor
+is submitted, so whatever dies afterwards, the next `gristmill run` finds what was made.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gristmill import recipe as recipes
+from gristmill.errors import ClusterError, GristmillError
+from gristmill.pipeline import resolve_auto
+from jobs.recipe_files import absolute, load_recipe
+from jobs.runs import Runs, RunState, new_state
+from jobs.submit import Submitter
+
+
+def prepare(
+    where: str, overrides: Iterable[str], *, gpu: bool, host: str | None = None
+) -> recipes.Recipe:
+    """Return the recipe as it will run: overrides in, paths absolute, precisions definite.
+
+    Raises RecipeError.
+    """
+    recipe = absolute(load_recipe(where, overrides), Path.cwd())
+    if host is not None and recipe.serve is not None:
+        recipe = recipes.with_values(recipe, {"serve.host": host})
+    return resolve_auto(recipe, gpu=gpu)
+
+
+def check_port(recipe: recipes.Recipe) -> None:
+    """Raise ClusterError when the endpoint's port on this machine is taken."""
+    if recipe.serve is None:
+        return
+    host, port = recipe.serve.host, recipe.serve.port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ClusterError(
+                    f"the endpoint cannot listen on {host}:{port}: {error.strerror}; "
+                    "give an address of this machine with --host"
+                ) from error
+            raise ClusterError(
+                f"port {port} on {host} is taken, and the endpoint needs it; stop what listens "
+                f"there, or choose another: --set serve.port={port + 1}"
+            ) from error
+
+
+def start_run(
+    recipe: recipes.Recipe, store: str, stages: Sequence[str], jobs: Submitter
+) -> RunState:
+    """Write a new run into the store and submit its conductor. Raises StoreError, ClusterError."""
+    runs = Runs.open(store)
+    state = new_state(recipe, store, tuple(stages), jobs.address)
+    runs.create(state, recipe)
+    metadata = {
+        "kind": "run",
+        "run": state.run,
+        "recipe": state.recipe,
+        "owner": state.owner,
+        "store": store,
+    }
+    try:
+        jobs.submit(
+            f"python -m jobs.conduct --run {state.run} --store '{store}'",
+            conductor_id(state.run),
+            metadata,
+            {},
+        )
+    except GristmillError as error:
+        runs.write(state.model_copy(update={"status": "failed", "message": str(error)}))
+        raise
+    return state
+
+
+def conductor_id(run: str) -> str:
+    """Return the submission id of a run's conductor."""
+    return f"run-{run}"
+
+
+def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
+    """Stop a run's conductor, and its stage unless another live run follows it; return the ids stopped.
+
+    Raises ClusterError when the cluster cannot be reached.
+    """
+    stopped = []
+    conductor = conductor_id(state.run)
+    live = {view.id for view in jobs.list() if not view.ended}
+    if conductor in live:
+        jobs.stop(conductor)
+        stopped.append(conductor)
+    state = runs.read(state.run)
+    shared = {
+        other.current.job
+        for other in runs.live()
+        if other.run != state.run and other.current is not None
+    }
+    for step in state.steps:
+        if step.job in live and step.status in ("running", "stopped") and step.job not in shared:
+            jobs.stop(step.job)
+            stopped.append(step.job)
+    if state.status in ("queued", "running"):
+        runs.write(
+            state.model_copy(update={"status": "stopped", "message": "stopped on request"})
+        )
+    return stopped
+
+
+def reach(address: str) -> Submitter:
+    """Return a submitter for a cluster, having asked it something. Raises ClusterError."""
+    jobs = Submitter(address)
+    try:
+        jobs.list()
+    except GristmillError:
+        raise
+    except (ConnectionError, OSError) as error:
+        raise ClusterError(
+            f"no cluster answers at {address}: {error}; give its dashboard's address "
+            "(http://host:8265), or start one with: gristmill cluster up"
+        ) from error
+    return jobs
