@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gristmill.evaluation.statistics import (
+from gristmill.evaluation.estimates import (
     bootstrap_mean,
     bootstrap_ratio,
     edit_similarity,

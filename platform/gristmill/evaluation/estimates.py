@@ -90,7 +90,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     if discordant == 0:
         return 1.0
     fewer = min(only_first, only_second)
-    tail = sum(math.comb(discordant, i) for i in range(fewer + 1)) / 2**discordant
+    tail = sum(math.comb(discordant, i) for i in range(fewer + 1)) / (1 << discordant)
     return min(1.0, 2 * tail)
 
 

@@ -1,0 +1,297 @@
+"""What a model knows of the corpus's held-out files: the samples, and the measures made on them.
+
+Three questions, on files that no training sequence was made from:
+
+- left to right: bits per byte of a file's text, given the file's header and what came before;
+- fill in the middle: bits per byte of a random span of characters, given what is around it;
+- infilling: is the model's greedy choice right at every token of a whole line, its end included.
+
+Samples depend on the corpus, `num` and `seed` alone and are spread over files by hash, so that every
+model, trial and step is asked the same. Bits are divided by bytes, never by tokens: tokenizers compare.
+The infilling measure follows the target's own tokens (teacher forcing): it needs one forward pass, and
+is true exactly when greedy decoding writes those tokens. `jobs/evaluate.py` decodes for real instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gristmill.corpus.documents import DocumentFile, read_documents
+from gristmill.model.attention import PackedAttention, positions_of
+from gristmill.model.llama import Llama
+from gristmill.storage import Storage
+from gristmill.tokens.fim import infill_prompt
+from gristmill.tokens.tokenizer import Tokenizer
+
+MAX_LINE = 160
+"""Longer lines are data or generated text."""
+MAX_SPAN = 256
+"""Characters of a random span."""
+_COMMENT = re.compile(r"\s*(#|//|/\*|\*|--|\"\"\"|''')")
+_WORDS = re.compile(r"[A-Za-z0-9_]")
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A text with a hole: a whole line of a file, or a random span."""
+
+    key: str
+    """`repository/path:line` or `repository/path@offset`."""
+    language: str
+    prefix: str
+    target: str
+    suffix: str
+
+
+@dataclass(frozen=True)
+class HeldOutFile:
+    """A held-out file as a document of its own."""
+
+    key: str
+    language: str
+    header: str
+    text: str
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """All that is asked of a model."""
+
+    files: tuple[HeldOutFile, ...]
+    spans: tuple[Hole, ...]
+    lines: tuple[Hole, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model said about one item."""
+
+    key: str
+    language: str
+    bits: float
+    num_bytes: int
+    exact: bool
+    """Greedy at every token, and then the end of the line or of the middle."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    key: str
+    language: str
+    tokens: list[int]
+    first: int
+    """Tokens from here on are scored."""
+
+
+def samples(corpus: Storage, num: int, seed: int, *, num_lines: int | None = None) -> HeldOut:
+    """Return up to `num` files, spans and lines (`num_lines`, default `num`) of the held-out split."""
+    found = {
+        f"{document.repository}/{file.path}": file
+        for document in read_documents(corpus, "held_out")
+        for file in document.files
+        if file.text.strip()
+    }
+    order = sorted(found, key=lambda key: _digest(seed, "file", key))
+    files = [(key, found[key]) for key in order]
+    chosen = tuple(
+        HeldOutFile(key, file.language, file.header, file.text) for key, file in files[:num]
+    )
+    spans = _spread([_spans(key, file, seed, num) for key, file in files], num)
+    wanted = num if num_lines is None else num_lines
+    lines = _spread([_lines(key, file, seed) for key, file in files], wanted)
+    return HeldOut(chosen, tuple(spans), tuple(lines))
+
+
+def measure(
+    model: Llama,
+    tokenizer: Tokenizer,
+    held_out: HeldOut,
+    *,
+    context_tokens: int | None = None,
+    batch_tokens: int = 8192,
+) -> dict[str, float]:
+    """Return `l2r_bits_per_byte`, `fim_bits_per_byte` and `infilling_exact_match` (0..1).
+
+    A measure without items is left out. The model is left in the mode it was found in.
+    """
+    window = context_tokens or model.config.max_position
+    found: dict[str, float] = {}
+    for name, items in (
+        ("l2r_bits_per_byte", file_items(tokenizer, held_out.files, window)),
+        ("fim_bits_per_byte", hole_items(tokenizer, held_out.spans, window)),
+        ("infilling_exact_match", hole_items(tokenizer, held_out.lines, window)),
+    ):
+        scores = score(model, tokenizer, items, batch_tokens=batch_tokens)
+        if not scores:
+            continue
+        if name == "infilling_exact_match":
+            found[name] = sum(item.exact for item in scores) / len(scores)
+        else:
+            found[name] = sum(s.bits for s in scores) / max(sum(s.num_bytes for s in scores), 1)
+    return found
+
+
+def file_items(tokenizer: Tokenizer, files: Iterable[HeldOutFile], window: int) -> list[_Item]:
+    """Lay out the head of each file, up to `window` tokens, as training lays out a document."""
+    items = []
+    for file in files:
+        start = [tokenizer.special.bos, *tokenizer.encode(file.header)]
+        text = tokenizer.encode(file.text[: 16 * window])
+        tokens = (start + text)[:window]
+        if len(tokens) > len(start):
+            items.append(_Item(file.key, file.language, tokens, len(start)))
+    return items
+
+
+def hole_items(tokenizer: Tokenizer, holes: Iterable[Hole], window: int) -> list[_Item]:
+    """Lay out each hole's prompt and target within `window` tokens."""
+    items = []
+    for hole in holes:
+        target = tokenizer.encode(hole.target)[: window // 2]
+        prompt = fit_prompt(tokenizer, hole.prefix, hole.suffix, window - len(target))
+        items.append(_Item(hole.key, hole.language, prompt + target, len(prompt)))
+    return items
+
+
+def fit_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> list[int]:
+    """Return the infilling prompt of at most `room` tokens: the prefix's end, the suffix's start.
+
+    The suffix gets a quarter of the room, or what the prefix leaves.
+    """
+    room = max(room - 4, 2)  # bos and the three sentinels
+    before = tokenizer.encode(prefix[-16 * room :])
+    after = tokenizer.encode(suffix[: 16 * room])
+    num_after = min(len(after), max(room // 4, room - len(before)))
+    num_before = min(len(before), room - num_after)
+    for spare in range(
+        room
+    ):  # a cut text may come out a token longer than the tokens it was cut to
+        left = _last(tokenizer, prefix, before, max(num_before - spare, 0))
+        right = _first(tokenizer, suffix, after, max(num_after - spare, 0))
+        prompt = infill_prompt(tokenizer, left, right)
+        if len(prompt) <= room + 4:
+            return prompt
+    return infill_prompt(tokenizer, "", "")
+
+
+@torch.inference_mode()
+def score(
+    model: Llama, tokenizer: Tokenizer, items: Sequence[_Item], *, batch_tokens: int = 8192
+) -> list[Score]:
+    """Return one score an item, in order; items are run packed, `batch_tokens` at a time."""
+    was_training = model.training
+    model.eval()
+    order = sorted(range(len(items)), key=lambda at: len(items[at].tokens))
+    found: dict[int, Score] = {}
+    for batch in _batches(order, [len(item.tokens) for item in items], batch_tokens):
+        chosen = [items[at] for at in batch]
+        found.update(zip(batch, _score_batch(model, tokenizer, chosen), strict=True))
+    model.train(was_training)
+    return [found[at] for at in range(len(items))]
+
+
+def _score_batch(model: Llama, tokenizer: Tokenizer, items: list[_Item]) -> list[Score]:
+    device = next(model.parameters()).device
+    bounds = [0]
+    for item in items:
+        bounds.append(bounds[-1] + len(item.tokens))
+    flat = torch.tensor([token for item in items for token in item.tokens], device=device)
+    hidden_NC = model(flat, positions_of(bounds).to(device), PackedAttention(bounds, device))
+    scores = []
+    for item, start, end in zip(items, bounds, bounds[1:], strict=False):
+        logits_NV = model.logits(hidden_NC[start + item.first - 1 : end]).float()
+        targets = flat[start + item.first : end]
+        loss = torch.nn.functional.cross_entropy(logits_NV[:-1], targets, reduction="sum")
+        greedy = logits_NV.argmax(-1)
+        exact = bool((greedy[:-1] == targets).all()) and _ends(tokenizer, int(greedy[-1]))
+        num_bytes = sum(len(tokenizer.token_bytes(token)) for token in item.tokens[item.first :])
+        bits = float(loss) / math.log(2)
+        scores.append(Score(item.key, item.language, bits, num_bytes, exact))
+    return scores
+
+
+def _ends(tokenizer: Tokenizer, token: int) -> bool:
+    return token == tokenizer.special.eos or tokenizer.token_bytes(token).startswith(b"\n")
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    total = 0
+    for at in order:
+        if batch and total + lengths[at] > limit:
+            yield batch
+            batch, total = [], 0
+        batch.append(at)
+        total += lengths[at]
+    if batch:
+        yield batch
+
+
+def _lines(key: str, file: DocumentFile, seed: int) -> Iterator[Hole]:
+    lines = file.text.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    worth = [at for at in range(1, len(lines) - 1) if is_worth_asking(lines[at])]
+    for at in sorted(worth, key=lambda at: _digest(seed, "line", key, at)):
+        target = lines[at].rstrip("\r\n")
+        before, after = file.text[: starts[at]], file.text[starts[at] + len(target) :]
+        yield Hole(f"{key}:{at + 1}", file.language, before, target, after)
+
+
+def is_worth_asking(line: str) -> bool:
+    """Say whether a line is code with content: no blank, bare brace, comment or very long line."""
+    return (
+        len(_WORDS.findall(line)) >= 4
+        and len(line) <= MAX_LINE
+        and _COMMENT.match(line) is None
+        and line.endswith("\n")
+    )
+
+
+def _spans(key: str, file: DocumentFile, seed: int, num: int) -> Iterator[Hole]:
+    for number in range(num):
+        rng = random.Random(_digest(seed, "span", key, number))
+        length = rng.randint(1, max(1, min(MAX_SPAN, len(file.text) // 2)))
+        start = rng.randint(0, len(file.text) - length)
+        prefix, suffix = file.text[:start], file.text[start + length :]
+        target = file.text[start : start + length]
+        yield Hole(f"{key}@{start}", file.language, prefix, target, suffix)
+
+
+def _spread(sources: Sequence[Iterator[Hole]], num: int) -> list[Hole]:
+    """Take one of each source in turn until there are `num` or all are spent."""
+    taken: list[Hole] = []
+    left = list(sources)
+    while left and len(taken) < num:
+        still = []
+        for source in left:
+            hole = next(source, None)
+            if hole is not None and len(taken) < num:
+                taken.append(hole)
+                still.append(source)
+        left = still
+    return taken
+
+
+def _last(tokenizer: Tokenizer, text: str, tokens: Sequence[int], num: int) -> str:
+    kept = sum(len(tokenizer.token_bytes(token)) for token in tokens[len(tokens) - num :])
+    data = text.encode()
+    return data[len(data) - kept :].decode(errors="ignore")
+
+
+def _first(tokenizer: Tokenizer, text: str, tokens: Sequence[int], num: int) -> str:
+    kept = sum(len(tokenizer.token_bytes(token)) for token in tokens[:num])
+    return text.encode()[:kept].decode(errors="ignore")
+
+
+def _digest(seed: int, *item: str | int) -> int:
+    text = "\0".join([str(seed), *(str(part) for part in item)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
