@@ -1,0 +1,116 @@
+"""One parse a file: imports, names and the share of broken syntax come from the same tree.
+
+A parse is bounded in time: tree-sitter asks a callback now and then whether to go on (it does so only
+when it reads through a callback, not from bytes). A file that runs out of time, or that makes the
+parser fail, gives a `Parsed` with the reason in `failure`; `parse` does not raise for any input.
+"""
+
+import importlib
+import threading
+import time
+from functools import cache
+
+from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
+
+from gristmill.corpus.imports.model import Captures, Found, LanguageRules, Parsed
+from gristmill.corpus.imports.registry import RULES
+
+PARSE_TIMEOUT_S = 10.0
+_CHUNK_BYTES = 1 << 16
+_ERRORS = "(ERROR) @error (MISSING) @missing"
+_local = threading.local()
+
+
+class _OutOfTime(Exception):
+    """The parser or the query ran past its limit."""
+
+
+def parse(
+    language: str, data: bytes | str, path: str = "", timeout_s: float = PARSE_TIMEOUT_S
+) -> Parsed:
+    """Return what one file imports and how much of it is broken syntax; never raises.
+
+    `path` settles the dialect where the language has several grammars (`.ts` and `.tsx`). A language
+    without a grammar gives an empty `Parsed`.
+    """
+    rules = RULES.get(language)
+    if rules is None:
+        return Parsed(language)
+    if isinstance(data, str):
+        data = data.encode("utf-8", "replace")
+    try:
+        found, share = _read(rules, language, path, data, time.monotonic() + timeout_s)
+    except _OutOfTime:
+        return Parsed(language, failure="parse_timeout")
+    except (ValueError, RuntimeError, RecursionError, MemoryError):
+        return Parsed(language, failure="parse_failed")
+    return Parsed(language, found.imports, share, found.package, found.declared, found.used)
+
+
+def _read(
+    rules: LanguageRules, language: str, path: str, data: bytes, deadline: float
+) -> tuple[Found, float]:
+    grammar = rules.grammar(language, path)
+    tree = _tree(grammar, data, deadline)
+    captures = _captures(_query(grammar, rules.query), tree.root_node, deadline)
+    found = rules.extract(captures, data)
+    share = _error_share(grammar, tree, len(data), deadline) if tree.root_node.has_error else 0.0
+    return found, share
+
+
+def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
+    parser = _parser(grammar)
+
+    def read(offset: int, _point: object) -> bytes:
+        return data[offset : offset + _CHUNK_BYTES]
+
+    def late(_offset: int, _has_error: bool) -> bool:
+        return time.monotonic() > deadline
+
+    try:
+        return parser.parse(read, progress_callback=late)
+    except ValueError as error:
+        parser.reset()  # else the next file would continue this one
+        if time.monotonic() > deadline:
+            raise _OutOfTime from error
+        raise
+
+
+def _captures(query: Query, root: Node, deadline: float) -> Captures:
+    # py-tree-sitter 0.26.1 crashes when captures() gets a progress callback, so none is given;
+    # a query is linear in the tree, and the tree was made within the limit.
+    if time.monotonic() > deadline:
+        raise _OutOfTime
+    return QueryCursor(query).captures(root)
+
+
+def _error_share(grammar: tuple[str, str], tree: Tree, size: int, deadline: float) -> float:
+    """Return the share of bytes under ERROR nodes, each byte once; a MISSING node counts as one."""
+    captures = _captures(_query(grammar, _ERRORS), tree.root_node, deadline)
+    broken = len(captures.get("missing", []))
+    end = 0
+    for start, stop in sorted(
+        (node.start_byte, node.end_byte) for node in captures.get("error", [])
+    ):
+        broken += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return min(1.0, broken / max(size, 1))
+
+
+@cache
+def _language(grammar: tuple[str, str]) -> Language:
+    module, function = grammar
+    return Language(getattr(importlib.import_module(module), function)())
+
+
+def _parser(grammar: tuple[str, str]) -> Parser:
+    """Return this thread's parser: a parser holds state while it runs."""
+    parsers: dict[tuple[str, str], Parser] = _local.__dict__.setdefault("parsers", {})
+    if grammar not in parsers:
+        parsers[grammar] = Parser(_language(grammar))
+    return parsers[grammar]
+
+
+@cache
+def _query(grammar: tuple[str, str], source: str) -> Query:
+    return Query(_language(grammar), source)

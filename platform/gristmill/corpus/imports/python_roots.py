@@ -1,0 +1,108 @@
+"""Where absolute Python imports are looked up inside one repository, and in which order."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from posixpath import dirname, join, normpath
+from typing import Any
+
+_PACKAGE_DIR = re.compile(r"""package_dir\s*=\s*\{\s*["']{2}\s*:\s*["']([\w./-]+)["']""")
+_CFG_PACKAGE_DIR = re.compile(r"^package_dir\s*=\s*\n?\s*=\s*([\w./-]+)", re.MULTILINE)
+_CFG_WHERE = re.compile(r"^where\s*=\s*([\w./-]+)", re.MULTILINE)
+
+
+class Roots:
+    """The folders under which absolute names are looked up; the first that has the module wins."""
+
+    def __init__(self, files: Iterable[str], configs: Mapping[str, str]) -> None:
+        paths = sorted(files)
+        self._folders = {dirname(path) for path in paths}
+        self._packages = {
+            dirname(path) for path in paths if path.endswith(("__init__.py", "__init__.pyi"))
+        }
+        tops = {self._top(folder) for folder in self._packages}
+        self._tops: dict[str, list[str]] = {}
+        for top in sorted(tops):
+            self._tops.setdefault(top.rpartition("/")[2], []).append(dirname(top))
+        self._named = self._named_roots(configs)
+
+    def of(self, importer: str, name: str) -> list[str]:
+        """Return the roots to try for the absolute name whose first part is `name`, best first."""
+        folder = dirname(importer)
+        top = self._top(folder) if folder in self._packages else None
+        if name in sys.stdlib_module_names:
+            return [dirname(top)] if top is not None and top.rpartition("/")[2] == name else []
+        roots: list[str] = [] if top is None else [dirname(top)]
+        named = sorted(self._named, key=lambda root: (-_shared(root, folder), root))
+        implied = sorted(self._tops.get(name, ()), key=lambda root: (-_shared(root, folder), root))
+        for root in (*named, *implied, *([folder] if top is None else [])):
+            if root not in roots:
+                roots.append(root)
+        return roots
+
+    def _top(self, folder: str) -> str:
+        """Return the top-most package above a package folder."""
+        while folder and dirname(folder) in self._packages and dirname(folder):
+            folder = dirname(folder)
+        return folder
+
+    def _named_roots(self, configs: Mapping[str, str]) -> list[str]:
+        """Return the repository, `src` folders outside packages, and what build files name."""
+        roots = {""}
+        for folder in self._folders:
+            parts = folder.split("/")
+            for depth, part in enumerate(parts):
+                path = "/".join(parts[: depth + 1])
+                if path in self._packages:
+                    break
+                if part == "src":
+                    roots.add(path)
+        for path, text in configs.items():
+            base, name = dirname(path), path.rpartition("/")[2]
+            if name in {"pyproject.toml", "setup.cfg", "setup.py"}:
+                roots.add(base)
+                roots |= {normpath(join(base, folder)) for folder in _named_folders(name, text)}
+        return sorted({"" if root == "." else root for root in roots} - self._packages)
+
+
+def _named_folders(name: str, text: str) -> set[str]:
+    """Return the source folders that a build file names, relative to it; a broken file names none."""
+    if name == "setup.py":
+        return set(_PACKAGE_DIR.findall(text))
+    if name == "setup.cfg":
+        return {*_CFG_PACKAGE_DIR.findall(text), *_CFG_WHERE.findall(text)}
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return set()
+    folders: list[Any] = []
+    setuptools = _table(tool, "setuptools")
+    folders += [_table(setuptools, "package-dir").get("")]
+    where = _table(_table(setuptools, "packages"), "find").get("where")
+    folders += where if isinstance(where, list) else []
+    packages = _table(tool, "poetry").get("packages")
+    for package in packages if isinstance(packages, list) else []:
+        folders.append(_table(package).get("from"))
+    wheel = _table(_table(tool, "hatch"), "build")
+    for place in (wheel, _table(_table(wheel, "targets"), "wheel")):
+        listed = place.get("packages")
+        folders += [dirname(str(item)) for item in listed] if isinstance(listed, list) else []
+        sources = place.get("sources")
+        folders += list(sources) if isinstance(sources, list | dict) else []
+    return {folder for folder in folders if isinstance(folder, str) and ".." not in folder}
+
+
+def _table(value: Any, key: str | None = None) -> dict[str, Any]:
+    inner = value.get(key) if key is not None and isinstance(value, dict) else value
+    return inner if isinstance(inner, dict) and (key is None or isinstance(value, dict)) else {}
+
+
+def _shared(root: str, folder: str) -> int:
+    """Return how many leading path parts two folders share."""
+    count = 0
+    for one, other in zip(root.split("/"), folder.split("/"), strict=False):
+        if one != other or not one:
+            break
+        count += 1
+    return count
