@@ -155,6 +155,10 @@ class Store:
         """Open a store; the folder need not exist yet. Raises StoreError."""
         return Store(Storage.open(url))
 
+    def check_writable(self) -> None:
+        """Write and remove a small file. Raises StoreError that says what to do."""
+        self.storage.check_writable()
+
     def names(self) -> list[str]:
         """Return the artifact names, sorted; folders with a leading dot are not artifacts."""
         return [name for name in self.storage.folders() if not name.startswith(".")]
@@ -167,10 +171,10 @@ class Store:
                 if artifact is not None:
                     yield artifact
 
-    def find(self, fingerprint: str) -> Artifact | None:
-        """Return the finished artifact with this fingerprint under any name, or None."""
-        for name in self.names():
-            artifact = self._read(name, fingerprint[:12])
+    def find(self, fingerprint: str, *, name: str = "") -> Artifact | None:
+        """Return the finished artifact with this fingerprint under any name (`name` first), or None."""
+        for candidate in sorted(self.names(), key=lambda other: other != name):
+            artifact = self._read(candidate, fingerprint[:12])
             if artifact is not None and artifact.record.fingerprint == fingerprint:
                 return artifact
         return None

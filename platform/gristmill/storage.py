@@ -90,6 +90,17 @@ class Storage:
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {error}") from error
 
+    def check_writable(self) -> None:
+        """Write and remove a small file. Raises StoreError that says what to do."""
+        try:
+            self.write_bytes(".probe", b"")
+            self.delete(".probe")
+        except (StoreError, OSError) as error:
+            raise StoreError(
+                f"{error}; choose another store with --store or GRISTMILL_STORE, or correct its "
+                "permissions or credentials"
+            ) from error
+
     def open_input(self, path: str) -> Any:
         """Open a file for random access (a `pyarrow.NativeFile`). Raises StoreError."""
         try:

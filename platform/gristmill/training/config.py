@@ -44,6 +44,8 @@ class Training(Section):
     mask_documents: bool = True
     """Attention never crosses a document; False concatenates as the paper does."""
     z_loss: float = 0.0
+    resume_from: str | None = None
+    """Fingerprint of a finished, shorter training to go on from; set by `run --resume`, never by hand."""
     zero_stage: Literal[0, 1, 2, 3] = context(2)
     micro_batch: int = context(1)
     workers: int = context(2)

@@ -1,0 +1,137 @@
+"""What a run will take, before it is started: bytes, tokens, FLOPs, memory.
+
+Every figure is an estimate from closed formulas and the sources' sizes; where the store has the real
+number, the plan takes that instead. FLOPs count a multiply and an add as two, forward and backward:
+6 for each weight and token, and attention's 6 * layers * hidden * length (half of 12, it is causal;
+Chowdhery et al. 2022, appendix B). Memory follows ZeRO (Rajbhandari et al. 2020, figure 1) for states
+and Korthikanti et al. 2022, eq. 2 for activations, with attention scores never materialised.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from gristmill.corpus.config import (
+    ArchiveSource,
+    CorpusSection,
+    FolderSource,
+    GitSource,
+    InstalledSource,
+    TableSource,
+)
+from gristmill.corpus.languages import language_of_name
+from gristmill.model.config import Shape
+from gristmill.training.config import Training
+
+ARCHIVE_RATIO = 4.0
+"""Source text over its compressed size."""
+KEPT_SHARE = 0.6
+"""Bytes of documents over bytes of source files: the rest is rejected or a duplicate."""
+NUM_SPECIAL = 22
+"""Reserved tokens beside the learned ones (DeepSeek-Coder's tokenizer has 22)."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that one training worker holds."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def vocab_rows(vocab_size: int) -> int:
+    """Return the embedding rows of a tokenizer: learned and reserved tokens, in multiples of 64."""
+    return math.ceil((vocab_size + NUM_SPECIAL) / 64) * 64
+
+
+def bytes_per_token(vocab_size: int) -> float:
+    """Return the bytes of code that one token stands for, by vocabulary size.
+
+    A line through what byte-level BPE with single digits and newlines reaches on code: 2.0 at 1,000
+    tokens, 3.0 at 32,000.
+    """
+    return max(1.0, 2.0 + 0.2 * math.log2(max(vocab_size, 300) / 1000))
+
+
+def training_flops(shape: Shape, rows: int, sequence_length: int, tokens: float) -> float:
+    """Return the FLOPs of training on `tokens`; the embedding look-up costs none."""
+    looked_up = 0 if shape.tie_embeddings else rows * shape.hidden_size
+    weights = shape.num_parameters(rows) - looked_up
+    attention = 6 * shape.num_layers * shape.hidden_size * sequence_length
+    return tokens * (6.0 * weights + attention)
+
+
+def training_memory(shape: Shape, rows: int, sequence_length: int, section: Training) -> Memory:
+    """Return what one worker of a training stage holds, by ZeRO stage and precision.
+
+    bf16: 2-byte weights, gradients summed in fp32, and 12 bytes of fp32 master weight and moments;
+    fp32: 4, 4 and 8. ZeRO 1 shards the last, 2 the gradients too, 3 all.
+    """
+    weights = shape.num_parameters(rows)
+    wide = section.precision != "bf16"
+    sizes = (4, 4, 8) if wide else (2, 4, 12)
+    shares = [section.workers if section.zero_stage >= stage else 1 for stage in (3, 2, 1)]
+    held = [math.ceil(weights * size / share) for size, share in zip(sizes, shares, strict=True)]
+    tokens = section.micro_batch * sequence_length
+    value = 4 if wide else 2
+    layer = tokens * shape.hidden_size * 17 * value
+    kept = tokens * shape.hidden_size * value
+    layers = shape.num_layers * (kept if section.activation_checkpointing else layer)
+    working = layer if section.activation_checkpointing else 0
+    logits = 2 * tokens * rows * 4
+    return Memory(held[0], held[1], held[2], layers + working + logits)
+
+
+def source_bytes(section: CorpusSection) -> int:
+    """Return about how many bytes of source files the sources hold, from sizes alone."""
+    total = 0
+    for source in section.sources:
+        if isinstance(source, InstalledSource):
+            total += sum(_installed_bytes(name) for name in source.names)
+        elif isinstance(source, (FolderSource, GitSource)):
+            total += _tree_bytes(Path(source.path))
+        elif isinstance(source, ArchiveSource):
+            total += round(ARCHIVE_RATIO * _file_bytes(source.paths))
+        elif isinstance(source, TableSource):
+            total += _file_bytes(source.paths)
+    return total
+
+
+def _installed_bytes(name: str) -> int:
+    files = metadata.distribution(name).files or []
+    return sum(
+        file.size or 0 for file in files if file.size and language_of_name(str(file)) is not None
+    )
+
+
+def _tree_bytes(root: Path) -> int:
+    total = 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in files:
+            if language_of_name(name) is not None:
+                total += _size(Path(folder) / name)
+    return total
+
+
+def _file_bytes(paths: Iterable[str]) -> int:
+    return sum(_size(Path(path)) for path in paths)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a dangling link counts nothing here; reading it will say so
+        return 0
