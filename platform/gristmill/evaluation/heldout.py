@@ -45,6 +45,8 @@ class Hole:
     key: str
     """`repository/path:line` or `repository/path@offset`."""
     language: str
+    header: str
+    """The file's path comment, which stands before its text in training."""
     prefix: str
     target: str
     suffix: str
@@ -155,30 +157,31 @@ def hole_items(tokenizer: Tokenizer, holes: Iterable[Hole], window: int) -> list
     items = []
     for hole in holes:
         target = tokenizer.encode(hole.target)[: window // 2]
-        prompt = fit_prompt(tokenizer, hole.prefix, hole.suffix, window - len(target))
+        prompt = fit_prompt(tokenizer, hole, window - len(target))
         items.append(_Item(hole.key, hole.language, prompt + target, len(prompt)))
     return items
 
 
-def fit_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, room: int) -> list[int]:
+def fit_prompt(tokenizer: Tokenizer, hole: Hole, room: int) -> list[int]:
     """Return the infilling prompt of at most `room` tokens: the prefix's end, the suffix's start.
 
     The suffix gets a quarter of the room, or what the prefix leaves.
     """
-    room = max(room - 4, 2)  # bos and the three sentinels
-    before = tokenizer.encode(prefix[-16 * room :])
-    after = tokenizer.encode(suffix[: 16 * room])
+    fixed = len(infill_prompt(tokenizer, "", "", context=hole.header))
+    header = hole.header if fixed <= room // 2 else ""
+    room -= fixed if header else len(infill_prompt(tokenizer, "", ""))
+    before = tokenizer.encode(hole.prefix[-16 * max(room, 1) :])
+    after = tokenizer.encode(hole.suffix[: 16 * max(room, 1)])
     num_after = min(len(after), max(room // 4, room - len(before)))
     num_before = min(len(before), room - num_after)
-    for spare in range(
-        room
-    ):  # a cut text may come out a token longer than the tokens it was cut to
-        left = _last(tokenizer, prefix, before, max(num_before - spare, 0))
-        right = _first(tokenizer, suffix, after, max(num_after - spare, 0))
-        prompt = infill_prompt(tokenizer, left, right)
-        if len(prompt) <= room + 4:
-            return prompt
-    return infill_prompt(tokenizer, "", "")
+    prompt = infill_prompt(tokenizer, "", "", context=header)
+    for spare in range(room + 1):  # a cut text may come out a token longer than what it was cut to
+        left = _last(tokenizer, hole.prefix, before, num_before - spare)
+        right = _first(tokenizer, hole.suffix, after, num_after - spare)
+        wanted = infill_prompt(tokenizer, left, right, context=header)
+        if len(wanted) <= room + len(prompt):
+            return wanted
+    return prompt
 
 
 @torch.inference_mode()
@@ -206,12 +209,13 @@ def _score_batch(model: Llama, tokenizer: Tokenizer, items: list[_Item]) -> list
     hidden_NC = model(flat, positions_of(bounds).to(device), PackedAttention(bounds, device))
     scores = []
     for item, start, end in zip(items, bounds, bounds[1:], strict=False):
-        logits_NV = model.logits(hidden_NC[start + item.first - 1 : end]).float()
+        logits_NV = model.logits(hidden_NC[start + item.first - 1 : end])
+        logits_NV = logits_NV[:, : tokenizer.num_tokens].float()
         targets = flat[start + item.first : end]
         loss = torch.nn.functional.cross_entropy(logits_NV[:-1], targets, reduction="sum")
         greedy = logits_NV.argmax(-1)
         exact = bool((greedy[:-1] == targets).all()) and _ends(tokenizer, int(greedy[-1]))
-        num_bytes = sum(len(tokenizer.token_bytes(token)) for token in item.tokens[item.first :])
+        num_bytes = int(tokenizer.token_sizes[item.tokens[item.first :]].sum())
         bits = float(loss) / math.log(2)
         scores.append(Score(item.key, item.language, bits, num_bytes, exact))
     return scores
@@ -243,7 +247,7 @@ def _lines(key: str, file: DocumentFile, seed: int) -> Iterator[Hole]:
     for at in sorted(worth, key=lambda at: _digest(seed, "line", key, at)):
         target = lines[at].rstrip("\r\n")
         before, after = file.text[: starts[at]], file.text[starts[at] + len(target) :]
-        yield Hole(f"{key}:{at + 1}", file.language, before, target, after)
+        yield Hole(f"{key}:{at + 1}", file.language, file.header, before, target, after)
 
 
 def is_worth_asking(line: str) -> bool:
@@ -263,7 +267,7 @@ def _spans(key: str, file: DocumentFile, seed: int, num: int) -> Iterator[Hole]:
         start = rng.randint(0, len(file.text) - length)
         prefix, suffix = file.text[:start], file.text[start + length :]
         target = file.text[start : start + length]
-        yield Hole(f"{key}@{start}", file.language, prefix, target, suffix)
+        yield Hole(f"{key}@{start}", file.language, file.header, prefix, target, suffix)
 
 
 def _spread(sources: Sequence[Iterator[Hole]], num: int) -> list[Hole]:
@@ -282,13 +286,13 @@ def _spread(sources: Sequence[Iterator[Hole]], num: int) -> list[Hole]:
 
 
 def _last(tokenizer: Tokenizer, text: str, tokens: Sequence[int], num: int) -> str:
-    kept = sum(len(tokenizer.token_bytes(token)) for token in tokens[len(tokens) - num :])
+    kept = int(tokenizer.token_sizes[list(tokens[len(tokens) - max(num, 0) :])].sum())
     data = text.encode()
     return data[len(data) - kept :].decode(errors="ignore")
 
 
 def _first(tokenizer: Tokenizer, text: str, tokens: Sequence[int], num: int) -> str:
-    kept = sum(len(tokenizer.token_bytes(token)) for token in tokens[:num])
+    kept = int(tokenizer.token_sizes[list(tokens[: max(num, 0)])].sum())
     return text.encode()[:kept].decode(errors="ignore")
 
 
