@@ -1,0 +1,196 @@
+"""Stage `tokens`: documents and tokenizer -> packed sequences after FIM (paper section 3.1).
+
+    gristmill run laptop tokens
+    ray job submit --working-dir . -- python -m jobs.tokens --recipe laptop --store S [--step tokens:extend]
+
+Tasks in the data pool turn units of documents into pieces; the job plans the rows of a window of units
+(half a gigabyte of text) from the pieces' lengths alone; tasks write the shards. Units, windows and plan
+depend on the corpus only, so the bytes are the same with 1 worker and with 3. The train split only.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from gristmill.errors import RecipeError
+from gristmill.storage import Storage
+from gristmill.tokens.packing import Plan, pack
+from gristmill.tokens.pieces import Counts, Layout, make_pieces
+from gristmill.tokens.shards import Manifest, Shard, ShardWriter, dtype_of
+from gristmill.tokens.tokenizer import Tokenizer
+from gristmill.tokens.units import Unit, read_unit, units_of, windows_of
+from jobs.stage import Outcome, StageContext, run_stage
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(tokenizer_json: str) -> Tokenizer:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a task has one CPU
+    return Tokenizer(tokenizer_json)
+
+
+@ray.remote(num_cpus=1, num_returns=2)
+def encode_unit(
+    corpus: Storage, unit: Unit, tokenizer_json: str, layout: Layout
+) -> tuple[NDArray[Any], tuple[NDArray[np.int64], Counts]]:
+    """Return a unit's token ids, piece after piece, and beside them the lengths and counts."""
+    tokenizer = _tokenizer(tokenizer_json)
+    pieces = make_pieces(read_unit(corpus, unit), tokenizer, layout)
+    return pieces.ids.astype(dtype_of(tokenizer.vocab_rows)), (pieces.lengths, pieces.counts)
+
+
+@ray.remote(num_cpus=1)
+def write_shard(
+    writer: ShardWriter,
+    name: str,
+    epoch: int,
+    rows: Sequence[NDArray[np.int64]],
+    lengths: Sequence[NDArray[np.int64]],
+    *ids: NDArray[Any],
+) -> Shard:
+    """Write one shard: `rows` hold piece numbers counted through all units' `lengths` and `ids`."""
+    ends = [np.concatenate([np.zeros(1, np.int64), np.cumsum(each)]) for each in lengths]
+    first = np.cumsum([0, *(len(each) for each in lengths)])
+
+    def piece(number: int) -> NDArray[Any]:
+        unit = int(np.searchsorted(first, number, side="right")) - 1
+        place = number - int(first[unit])
+        return ids[unit][ends[unit][place] : ends[unit][place + 1]]
+
+    return writer.write(name, [[piece(int(i)) for i in row] for row in rows], epoch=epoch)
+
+
+@dataclass
+class _Run:
+    """The stage at work: what was made so far."""
+
+    context: StageContext
+    corpus: Storage
+    tokenizer_json: Any
+    writer: ShardWriter
+    total_bytes: int
+    counts: Counts = field(default_factory=Counts)
+    shards: list[Any] = field(default_factory=list)
+    """References to the shards, in order."""
+    rows: int = 0
+
+    def window(self, units: Sequence[Unit], epoch: int) -> None:
+        """Encode, plan and begin to write one window."""
+        lengths, ids = self._encode(units, epoch)
+        plan = pack(np.concatenate(lengths), self.writer.sequence_length)
+        writer, held = ray.put(self.writer), ray.put(lengths)
+        first_of_epoch = sum(1 for number, _ in self.shards if number == epoch)
+        step = self.context.recipe.tokens.rows_per_shard
+        for number, start in enumerate(range(0, plan.num_rows, step), start=first_of_epoch):
+            rows = _rows(plan, start, min(start + step, plan.num_rows))
+            name = f"epoch-{epoch}/shard-{number:05d}"
+            task = self._on_pool(write_shard)
+            self.shards.append((epoch, task.remote(writer, name, epoch, rows, held, *ids)))
+        self.rows += plan.num_rows
+
+    def _encode(
+        self, units: Sequence[Unit], epoch: int
+    ) -> tuple[list[NDArray[np.int64]], list[Any]]:
+        recipe = self.context.recipe
+        layout = Layout(recipe.tokens.sequence_length, recipe.tokens.fim, recipe.seed, epoch)
+        task = self._on_pool(encode_unit)
+        pairs = [task.remote(self.corpus, unit, self.tokenizer_json, layout) for unit in units]
+        lengths: list[NDArray[np.int64]] = []
+        for _, summary in pairs:
+            found, counts = ray.get(summary)
+            lengths.append(found)
+            self.counts.add(counts)
+            self.context.progress.update(
+                self.counts.num_bytes, max(self.total_bytes, self.counts.num_bytes + 1), "bytes"
+            )
+        return lengths, [ids for ids, _ in pairs]
+
+    def _on_pool(self, task: Any) -> Any:
+        return task.options(label_selector=self.context.label_selector)
+
+    def finish(self, tokenizer: Tokenizer) -> Manifest:
+        """Wait for the shards and write the manifest."""
+        shards: tuple[Shard, ...] = tuple(ray.get([reference for _, reference in self.shards]))
+        section = self.context.recipe.tokens
+        manifest = Manifest(
+            sequence_length=section.sequence_length,
+            dtype=dtype_of(tokenizer.vocab_rows),
+            vocab_rows=tokenizer.vocab_rows,
+            pad=tokenizer.special.pad,
+            tokenizer=tokenizer.digest,
+            rows=self.rows,
+            tokens=self.counts.tokens,
+            shards=shards,
+            details={
+                "fim": section.fim.identity(),
+                "fim_rate": _share(self.counts.transformed, self.counts.spans),
+                "fill": _share(self.counts.tokens, self.rows * section.sequence_length),
+                "epochs": section.epochs,
+                **asdict(self.counts),
+            },
+        )
+        manifest.write(self.writer.storage)
+        return manifest
+
+
+def work(context: StageContext) -> Outcome:
+    """Encode, pack and write every epoch; the manifest comes last."""
+    corpus = context.inputs["corpus"].storage
+    tokenizer = Tokenizer.load(context.inputs["tokenizer"].storage)
+    section = context.recipe.tokens
+    units = units_of(corpus)
+    if not units:
+        raise RecipeError(
+            f"the corpus {corpus.url} has no document in its train split; "
+            "give it more sources or hold out less"
+        )
+    for folder in context.draft.storage.folders():
+        context.draft.storage.delete(folder)
+    if not ray.is_initialized():
+        ray.init()
+    writer = ShardWriter(
+        context.draft.storage, section.sequence_length, tokenizer.vocab_rows, tokenizer.special.pad
+    )
+    total_bytes = section.epochs * sum(unit.num_bytes for unit in units)
+    run = _Run(context, corpus, ray.put(tokenizer.text), writer, total_bytes)
+    for epoch in range(section.epochs):
+        for window in windows_of(units):
+            run.window(window, epoch)
+    manifest = run.finish(tokenizer)
+    context.progress.update(run.counts.num_bytes, run.counts.num_bytes, "bytes")
+    details = manifest.details
+    return Outcome(
+        {
+            "rows": manifest.rows,
+            "tokens": manifest.tokens,
+            "documents": run.counts.documents,
+            "files": run.counts.files,
+            "bytes": run.counts.num_bytes,
+            "pieces": run.counts.pieces,
+            "cut_documents": run.counts.cut_documents,
+            "fim_untransformed": run.counts.untransformed,
+        },
+        {"fill": details["fill"], "fim_rate": details["fim_rate"]},
+    )
+
+
+def _rows(plan: Plan, start: int, stop: int) -> list[NDArray[np.int64]]:
+    return [plan.row(number) for number in range(start, stop)]
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 0.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage; return the exit code."""
+    return run_stage("tokens", work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
