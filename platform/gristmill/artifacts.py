@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gristmill.errors import StoreError
-from gristmill.storage import Storage
+from gristmill.storage import Names, Storage
 
 RECORD = "artifact.json"
 
@@ -159,7 +159,7 @@ class Store:
         """Write and remove a small file. Raises StoreError that says what to do."""
         self.storage.check_writable()
 
-    def names(self) -> list[str]:
+    def names(self) -> Names:
         """Return the artifact names, sorted; folders with a leading dot are not artifacts."""
         return [name for name in self.storage.folders() if not name.startswith(".")]
 

@@ -15,6 +15,9 @@ import pyarrow.fs as pafs
 
 from gristmill.errors import StoreError
 
+Names = list[str]  # inside the class, `list` is the method
+Entries = list[tuple[str, bool, int]]
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -54,7 +57,7 @@ class Storage:
         """Say whether a file or folder is at `path`."""
         return bool(self.filesystem.get_file_info(self.where(path)).type != pafs.FileType.NotFound)
 
-    def list(self, path: str = "", recursive: bool = False) -> list[str]:
+    def list(self, path: str = "", recursive: bool = False) -> Names:
         """Return the files below `path`, relative to this folder, sorted; empty when it is not there."""
         return [name for name, is_file, _ in self._entries(path, recursive) if is_file]
 
@@ -62,7 +65,7 @@ class Storage:
         """Return the size in bytes of every file below `path`, recursively."""
         return {name: size for name, is_file, size in self._entries(path, True) if is_file}
 
-    def folders(self, path: str = "") -> list[str]:
+    def folders(self, path: str = "") -> Names:
         """Return the names of the folders directly at `path`, sorted."""
         found = [name for name, is_file, _ in self._entries(path, False) if not is_file]
         return [name.rsplit("/", 1)[-1] for name in found]
@@ -139,7 +142,7 @@ class Storage:
         aside.replace(target)
         return target
 
-    def _entries(self, path: str, recursive: bool) -> list[tuple[str, bool, int]]:
+    def _entries(self, path: str, recursive: bool) -> Entries:
         selector = pafs.FileSelector(self.where(path), allow_not_found=True, recursive=recursive)
         infos = self.filesystem.get_file_info(selector)
         start = len(self.root) + 1
