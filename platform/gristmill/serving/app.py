@@ -1,0 +1,193 @@
+"""The front: HTTP in, HTTP out, over any `Backend`. The same code in a test's process and on Ray Serve.
+
+    GET  /                      the page; /page/<file> its assets
+    GET  /health                200 when every model answers
+    GET  /v1/models[/<id>]      the models, with fim, context length and artifact
+    POST /v1/completions        completion; with `suffix`, infilling
+    POST /v1/chat/completions   chat
+    GET  /lineage[?model=<id>]  what a model was made from, down to repositories
+
+A stream's first piece is waited for before the status is sent, so a refusal keeps its status. When a
+client leaves, its iterator is closed, and that aborts the work.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from gristmill.errors import GristmillError, RequestError
+from gristmill.serving import page
+from gristmill.serving.answers import (
+    DONE,
+    Answer,
+    ChatAnswer,
+    CompletionAnswer,
+    compact,
+    error_body,
+    frame,
+    model_body,
+    models_body,
+)
+from gristmill.serving.exchange import Backend, Kind, ModelCard, Piece, Refusal
+from gristmill.serving.protocols import ChatBody, CompletionBody, read
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 4 * 2**20
+
+
+def build_app(backend: Backend) -> FastAPI:
+    """Return the application over a backend."""
+    app = FastAPI(title="Gristmill", docs_url=None, redoc_url=None, openapi_url=None)
+    front = Front(backend)
+    app.add_api_route("/health", front.health)
+    app.add_api_route("/v1/models", front.models)
+    app.add_api_route("/v1/models/{name:path}", front.model)
+    app.add_api_route("/v1/completions", front.complete, methods=["POST"])
+    app.add_api_route("/v1/chat/completions", front.chat, methods=["POST"])
+    app.add_api_route("/lineage", front.lineage)
+    app.add_api_route("/", page.index, response_model=None)
+    app.add_api_route("/page/{name}", page.asset, response_model=None)
+    app.add_exception_handler(RequestError, _refused)
+    app.add_exception_handler(GristmillError, _failed)
+    app.add_exception_handler(HTTPException, _unknown_path)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+class Front:
+    """The routes' handlers."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    async def health(self) -> Response:
+        """Say that every model answers."""
+        cards = await self.backend.cards()
+        return _json({"status": "ok", "models": {card.name: card.label for card in cards}})
+
+    async def models(self) -> Response:
+        """List the models."""
+        return _json(models_body(await self.backend.cards()))
+
+    async def model(self, name: str) -> Response:
+        """Show one model."""
+        return _json(model_body(await self._card(name, None)))
+
+    async def lineage(self, model: str | None = None) -> Response:
+        """Show what a model was made from."""
+        card = await self._card(model, "completion")
+        return _json(await self.backend.lineage(card.name))
+
+    async def complete(self, request: Request) -> Response:
+        """Answer a completion request."""
+        body = read(CompletionBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        answer = CompletionAnswer(card.name, body.n or 1, card.label)
+        return await self._answer(card, body, answer)
+
+    async def chat(self, request: Request) -> Response:
+        """Answer a chat request."""
+        body = read(ChatBody, await _values(request))
+        card = await self._card(body.model, "chat")
+        return await self._answer(card, body, ChatAnswer(card.name, body.n or 1, card.label))
+
+    async def _answer(
+        self, card: ModelCard, body: CompletionBody | ChatBody, answer: Answer
+    ) -> Response:
+        pieces = self.backend.generate(card.name, body.generation())
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(aclosing(pieces))
+            if not body.streams:
+                async for item in pieces:
+                    answer.add(_piece(item))
+                return _json(answer.body())
+            first = _piece(await anext(pieces))
+            stack.pop_all()  # from here on the stream closes the pieces
+        events = _events(first, pieces, answer, body.counts_usage)
+        return StreamingResponse(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+        )
+
+    async def _card(self, name: str | None, kind: Kind | None) -> ModelCard:
+        """Return the model asked for: by its id, by `artifact@version`, or the default of a kind."""
+        cards = await self.backend.cards()
+        if name is None:
+            fitting = [card for card in cards if card.kind == kind] or list(cards)
+            if fitting:
+                return fitting[0]
+        for card in cards:
+            if name in (card.name, card.label):
+                return card
+        known = ", ".join(card.name for card in cards) or "none"
+        raise RequestError(
+            f"model '{name}' is not served here; models are {known}",
+            status=404, param="model", code="model_not_found",
+        )  # fmt: skip
+
+
+async def _events(
+    first: Piece, pieces: AsyncGenerator[Piece | Refusal, None], answer: Answer, counts_usage: bool
+) -> AsyncIterator[str]:
+    """Yield a stream's events; an error after the first byte is an event too."""
+    async with aclosing(pieces):
+        for event in answer.start():
+            yield event
+        yield answer.event(first)
+        try:
+            async for item in pieces:
+                yield answer.event(_piece(item))
+        except RequestError as error:
+            yield frame(error_body(error))
+            return
+        if counts_usage:
+            yield answer.usage_event()
+        yield DONE
+
+
+async def _values(request: Request) -> object:
+    body = await request.body()
+    if len(body) > MAX_BODY_BYTES:
+        raise RequestError(
+            f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken", status=413
+        )
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise RequestError(f"the body is not JSON: {error}") from error
+
+
+def _piece(item: Piece | Refusal) -> Piece:
+    if isinstance(item, Refusal):
+        raise item.error()
+    return item
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(compact(value), status, headers, media_type="application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    headers = {"Retry-After": "1"} if error.status in (429, 503) else {}
+    return _json(error_body(error), error.status, headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("request %s failed", request.url.path, exc_info=error)
+    message = str(error) if isinstance(error, GristmillError) else f"internal error: {error!r}"
+    return _json(error_body(RequestError(message, status=500)), 500)
+
+
+async def _unknown_path(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return _json(error_body(RequestError(message, status=error.status_code)), error.status_code)

@@ -1,0 +1,107 @@
+"""What crosses between the front (protocols) and a replica (tokens): plain frozen values.
+
+The front translates a protocol into a `Generation` and `Piece`s back; a replica renders, limits and
+generates. So a prompt is always turned into tokens by the tokenizer of the weights that answer it.
+Refusals travel as values (`Refusal`) too, because exceptions change class on their way through Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from gristmill.errors import RequestError
+
+Kind = Literal["completion", "chat"]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one request asks for, whatever protocol it came by."""
+
+    prompts: tuple[str | tuple[int, ...], ...] = ()
+    """Texts or token ids, each answered `num_choices` times; empty for a chat."""
+    suffix: str | None = None
+    """The text after the hole: the prompt is then infilled, and taken literally."""
+    messages: tuple[Mapping[str, str], ...] = ()
+    num_choices: int = 1
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    keep_tokens: int | None = None
+    """Cut a longer prompt to this many tokens, -1: to what fits; None: a longer one is refused."""
+
+
+@dataclass(frozen=True)
+class ShownLogprob:
+    """A token as shown to the user, with its log probability and the alternatives."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The next part of one choice."""
+
+    index: int
+    text: str
+    num_tokens: int
+    finish_reason: str | None = None
+    logprobs: tuple[ShownLogprob, ...] = ()
+    num_prompt: int = 0
+    num_cached: int = 0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error on its way to the client."""
+
+    message: str
+    status: int
+    param: str | None = None
+    code: str | None = None
+
+    @staticmethod
+    def of(error: RequestError) -> Refusal:
+        """Return the error as a value."""
+        return Refusal(str(error), error.status, error.param, error.code)
+
+    def error(self) -> RequestError:
+        """Return the value as an error."""
+        return RequestError(self.message, status=self.status, param=self.param, code=self.code)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What `/v1/models` says of a model."""
+
+    name: str
+    kind: Kind
+    label: str
+    """The artifact that answers now, `name@version`."""
+    created_s: int
+    context: int
+    """Tokens of prompt and answer together."""
+    fim: bool
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    """A summary; the whole of it is at `/lineage`."""
+
+
+class Backend(Protocol):
+    """What the front needs of whatever answers: engines in this process, or handles to replicas."""
+
+    async def cards(self) -> Sequence[ModelCard]:
+        """Return the models there are, the default one of each kind first."""
+
+    def generate(self, model: str, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
+        """Answer; a `Refusal` is the last item. Closing the iterator aborts."""
+
+    async def lineage(self, model: str) -> Mapping[str, Any]:
+        """Return what a model was made from."""

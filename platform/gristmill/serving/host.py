@@ -1,0 +1,218 @@
+"""A model, hosted: tokenizer, engine, limits; and exchanged for another version without a pause.
+
+`answer` renders a request with the tokenizer of the weights that are current when it comes, refuses what
+is too long or too much at once, and streams pieces. `exchange` makes another folder current: requests that
+run finish on the weights they began with, new ones get the new weights, none is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gristmill.errors import RequestError
+from gristmill.inference.engine import Delta, EngineStats, TorchEngine
+from gristmill.inference.loop import EngineLoop
+from gristmill.inference.sampling import SamplingParams, TokenLogprob
+from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal, ShownLogprob
+from gristmill.serving.rendering import render
+from gristmill.tokens.tokenizer import Tokenizer
+
+DEFAULT_TOKENS = 64
+"""Length of a completion whose request names none; a chat may fill what is left of the context."""
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True)
+class HostLimits:
+    """How much one replica does at once, and for one request."""
+
+    max_batch: int = 16
+    step_tokens: int = 512
+    cache_tokens: int = 65536
+    max_queued: int = 64
+    max_new_tokens: int = 1024
+    timeout_s: float = 120.0
+    bf16: bool = False
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    label: str
+    tokenizer: Tokenizer
+    engine: TorchEngine
+    created_s: int
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ModelHost:
+    """One served name and the weights behind it."""
+
+    def __init__(self, name: str, kind: Kind, limits: HostLimits) -> None:
+        self.name = name
+        self.kind = kind
+        self.limits = limits
+        self._loop = EngineLoop(limits.threads)
+        self._current: _Loaded | None = None
+        self._num_open = 0
+
+    def exchange(self, folder: Path, label: str, lineage: Mapping[str, Any] | None = None) -> None:
+        """Load a model folder and make it current; slow, call it in a thread. Raises ModelError."""
+        engine = TorchEngine.from_folder(
+            folder,
+            max_batch=self.limits.max_batch,
+            step_tokens=self.limits.step_tokens,
+            cache_tokens=self.limits.cache_tokens,
+            dtype=torch.bfloat16 if self.limits.bf16 else torch.float32,
+        )
+        tokenizer = Tokenizer.load(folder)
+        self._current = _Loaded(label, tokenizer, engine, int(time.time()), lineage or {})
+
+    def close(self) -> None:
+        """End the engine's thread."""
+        self._loop.close()
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the engine died of, if it did."""
+        return self._loop.failure
+
+    @property
+    def label(self) -> str:
+        """The artifact that answers new requests."""
+        return self._loaded.label
+
+    @property
+    def num_open(self) -> int:
+        """Answers being written or waited for."""
+        return self._num_open
+
+    def stats(self) -> EngineStats:
+        """Return what the current engine is doing."""
+        return self._loaded.engine.stats()
+
+    def card(self) -> ModelCard:
+        """Return what `/v1/models` says."""
+        loaded = self._loaded
+        return ModelCard(
+            name=self.name,
+            kind=self.kind,
+            label=loaded.label,
+            created_s=loaded.created_s,
+            context=loaded.engine.max_position,
+            fim=self.kind == "completion",
+            lineage=loaded.lineage,
+        )
+
+    async def answer(self, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
+        """Yield the pieces of every choice as they come; a refusal is the last item."""
+        try:
+            async with aclosing(self._pieces(generation)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except RequestError as error:
+            yield Refusal.of(error)
+        except TimeoutError:
+            yield Refusal(
+                f"no complete answer after {self.limits.timeout_s:g} s; ask for fewer tokens",
+                status=408,
+                code="timeout",
+            )
+
+    async def _pieces(self, generation: Generation) -> AsyncGenerator[Piece, None]:
+        deadline = asyncio.get_running_loop().time() + self.limits.timeout_s
+        loaded = self._loaded
+        params = self._params(loaded, generation)
+        room = loaded.engine.max_position - params.max_tokens
+        prompts = render(loaded.tokenizer, generation, room)
+        seed = secrets.randbits(48) if generation.seed is None else generation.seed
+        asked = [
+            (tokens, replace(_fitted(params, tokens, generation, loaded), seed=seed + choice))
+            for tokens in prompts
+            for choice in range(generation.num_choices)
+        ]
+        self._check_room(len(asked))
+        self._num_open += len(asked)
+        try:
+            async with aclosing(self._loop.stream(loaded.engine, asked)) as stream:
+                while True:
+                    async with asyncio.timeout_at(deadline):  # only while waiting, never at a yield
+                        found = await anext(stream, None)
+                    if found is None:
+                        return
+                    yield _piece(*found, loaded.tokenizer)
+        finally:
+            self._num_open -= len(asked)
+
+    def _params(self, loaded: _Loaded, generation: Generation) -> SamplingParams:
+        """Return what the request asks, stop texts that are special tokens as ids."""
+        special = loaded.tokenizer.special
+        most = min(self.limits.max_new_tokens, loaded.engine.max_position - 1)
+        wanted = generation.max_tokens
+        if wanted is None:
+            wanted = most if generation.messages else DEFAULT_TOKENS
+        return SamplingParams(
+            max_tokens=min(wanted, most),
+            temperature=generation.temperature,
+            top_p=generation.top_p,
+            top_k=generation.top_k,
+            stop=generation.stop,
+            # a special token always ends an answer: it can only begin something else
+            stop_ids=special.ids(),
+            logprobs=generation.logprobs,
+        )
+
+    def _check_room(self, num_asked: int) -> None:
+        limit = self.limits.max_batch + self.limits.max_queued
+        if self._num_open and self._num_open + num_asked > limit:
+            raise RequestError(
+                f"model {self.name} is busy: {self._num_open} answers are being written or wait; "
+                f"try again in {RETRY_AFTER_S} s",
+                status=429,
+                code="queue_full",
+            )
+
+    @property
+    def _loaded(self) -> _Loaded:
+        if self._current is None:
+            raise RequestError(f"model {self.name} is still loading; try again", status=503)
+        return self._current
+
+
+def _fitted(
+    params: SamplingParams, tokens: list[int], generation: Generation, loaded: _Loaded
+) -> SamplingParams:
+    """Let an answer without a wanted length fill at most what the prompt leaves."""
+    left = loaded.engine.max_position - len(tokens)
+    if generation.max_tokens is not None or left < 1:
+        return params
+    return replace(params, max_tokens=min(params.max_tokens, left))
+
+
+def _piece(number: int, delta: Delta, tokenizer: Tokenizer) -> Piece:
+    return Piece(
+        index=number,
+        text=delta.text,
+        num_tokens=len(delta.tokens),
+        finish_reason=delta.finish_reason,
+        logprobs=tuple(_shown(found, tokenizer) for found in delta.logprobs),
+        num_prompt=delta.num_prompt,
+        num_cached=delta.num_cached,
+    )
+
+
+def _shown(found: TokenLogprob, tokenizer: Tokenizer) -> ShownLogprob:
+    def text(token: int) -> str:
+        return tokenizer.token_bytes(token).decode("utf-8", errors="replace")
+
+    top = tuple((text(token), value) for token, value in found.top)
+    return ShownLogprob(text(found.token), found.logprob, top)

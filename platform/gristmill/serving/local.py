@@ -1,0 +1,26 @@
+"""Models in this very process behind the front: for tests, notebooks and single requests without Ray."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from gristmill.serving.exchange import Generation, ModelCard, Piece, Refusal
+from gristmill.serving.host import ModelHost
+
+
+class LocalBackend:
+    """A `Backend` over hosts in this process."""
+
+    def __init__(self, hosts: Sequence[ModelHost]) -> None:
+        self._hosts = {host.name: host for host in hosts}
+
+    async def cards(self) -> Sequence[ModelCard]:
+        """Return the models, in the order they were given."""
+        return [host.card() for host in self._hosts.values()]
+
+    def generate(self, model: str, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
+        """Answer from the model's host."""
+        return self._hosts[model].answer(generation)
+
+    async def lineage(self, model: str) -> Mapping[str, Any]:
+        """Return what the host was told when it loaded the model."""
+        return self._hosts[model].card().lineage

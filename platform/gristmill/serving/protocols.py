@@ -1,0 +1,204 @@
+"""OpenAI's request bodies: what is read, what is refused by name, what is ignored.
+
+A field that would change the answer and that we do not carry out is refused unless it holds the value that
+changes nothing (many clients send every field); a field we have never heard of is ignored, because editors
+add their own. The bodies become a `Generation`; the answers are in `answers.py`.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gristmill.errors import RequestError
+from gristmill.serving.exchange import Generation
+
+MAX_STOPS = 32
+MAX_CHOICES = 32
+MAX_LOGPROBS = 20
+
+_Ids = list[Annotated[int, Field(strict=True)]]
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries beside the text."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool = False
+
+
+class _Body(BaseModel):
+    """What completions and chats share. None is "not given": clients send null for it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Say whether the answer comes in pieces."""
+        return bool(self.stream)
+
+    @property
+    def counts_usage(self) -> bool:
+        """Say whether a stream ends with a chunk of usage."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def stops(self) -> tuple[str, ...]:
+        """Return the stop texts. Raises RequestError when there are too many."""
+        stops = [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+        if len(stops) > MAX_STOPS:
+            raise RequestError(
+                f"stop has {len(stops)} texts; at most {MAX_STOPS} are taken", param="stop"
+            )
+        return tuple(text for text in stops if text)
+
+
+Body = TypeVar("Body", bound=_Body)
+
+
+class CompletionBody(_Body):
+    """`POST /v1/completions`; `suffix` asks for the text between prompt and suffix."""
+
+    prompt: str | _Ids | list[str] | list[_Ids] = ""
+    suffix: str | None = None
+    logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
+    truncate_prompt_tokens: int | None = Field(None, ge=-1)
+    """Cut a longer prompt to so many tokens (-1: to what fits), keeping what is nearest to the answer."""
+
+    def generation(self) -> Generation:
+        """Return what is asked for. Raises RequestError."""
+        prompts = _prompts(self.prompt)
+        choices = self.n or 1
+        if len(prompts) * choices > MAX_CHOICES:
+            raise RequestError(
+                f"{len(prompts)} prompts times n={choices} is more than {MAX_CHOICES} answers; "
+                "send them in several requests",
+                param="n",
+            )
+        return Generation(
+            prompts=prompts,
+            suffix=self.suffix,
+            num_choices=choices,
+            max_tokens=self.max_tokens,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            top_k=max(0, self.top_k or 0),
+            seed=self.seed,
+            stop=self.stops(),
+            logprobs=self.logprobs,
+            keep_tokens=self.truncate_prompt_tokens,
+        )
+
+
+class TextPart(BaseModel):
+    """One part of a message; only text can be read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """One turn of a conversation."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[TextPart]
+
+    def plain(self) -> dict[str, str]:
+        """Return role and text; `developer` is today's word for system."""
+        role = "system" if self.role == "developer" else self.role
+        if isinstance(self.content, str):
+            return {"role": role, "content": self.content}
+        return {"role": role, "content": "".join(part.text for part in self.content)}
+
+
+class ChatBody(_Body):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[Message] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
+
+    def generation(self) -> Generation:
+        """Return what is asked for. Raises RequestError."""
+        if self.top_logprobs and not self.logprobs:
+            raise RequestError("top_logprobs needs logprobs: true", param="top_logprobs")
+        return Generation(
+            messages=tuple(message.plain() for message in self.messages),
+            num_choices=self.n or 1,
+            max_tokens=self.max_completion_tokens or self.max_tokens,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            top_k=max(0, self.top_k or 0),
+            seed=self.seed,
+            stop=self.stops(),
+            logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+        )
+
+
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "best_of": (None, 0, 1),
+    "echo": (None, False),
+    "frequency_penalty": (None, 0),
+    "function_call": (None, "none"),
+    "functions": (None, []),
+    "ignore_eos": (None, False),
+    "logit_bias": (None, {}),
+    "min_p": (None, 0),
+    "min_tokens": (None, 0),
+    "modalities": (None, ["text"]),
+    "presence_penalty": (None, 0),
+    "repetition_penalty": (None, 1),
+    "response_format": (None, {"type": "text"}),
+    "tool_choice": (None, "none", "auto"),
+    "tools": (None, []),
+}
+"""Fields we do not carry out, with the values that ask for nothing."""
+
+
+def read(kind: type[Body], values: object) -> Body:
+    """Read a JSON value as a request body. Raises RequestError naming the field."""
+    if not isinstance(values, dict):
+        raise RequestError(f"the body is a JSON {type(values).__name__}, not an object")
+    for name, neutral in NEUTRAL.items():
+        if name in values and values[name] not in neutral:
+            raise RequestError(
+                f"'{name}' is not supported by this endpoint; leave it out", param=name,
+                code="unsupported_parameter",
+            )  # fmt: skip
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]) if first["loc"] else "body"
+        found = "missing" if first["type"] == "missing" else repr(first["input"])[:80]
+        why = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise RequestError(f"'{where}' is {found}: {why}", param=where) from error
+
+
+def _prompts(prompt: str | _Ids | list[str] | list[_Ids]) -> tuple[str | tuple[int, ...], ...]:
+    if isinstance(prompt, str):
+        return (prompt,)
+    if not prompt:
+        raise RequestError("prompt is an empty list; send a text or token ids", param="prompt")
+    if isinstance(prompt[0], int):
+        return (tuple(token for token in prompt if isinstance(token, int)),)
+    return tuple(
+        part if isinstance(part, str) else tuple(part)
+        for part in prompt
+        if not isinstance(part, int)
+    )

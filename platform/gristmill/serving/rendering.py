@@ -1,0 +1,72 @@
+"""A request's texts into token ids; the one place where the served prompt is laid out.
+
+With a suffix the prompt is infilled: both texts are taken literally, so a file that holds a sentinel's
+text cannot break the prompt. Without one, special tokens written in the prompt are meant (editors that
+lay out FIM themselves send them so), and bos leads unless the prompt brings it.
+"""
+
+from collections.abc import Sequence
+
+from gristmill.errors import RequestError
+from gristmill.serving.exchange import Generation
+from gristmill.tokens.chat import chat_prompt
+from gristmill.tokens.fim import infill_prompt
+from gristmill.tokens.tokenizer import Tokenizer
+
+SUFFIX_SHARE = 4
+"""Where an infilling prompt must be cut, the suffix keeps at least one part in this many."""
+
+
+def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list[int]]:
+    """Return the token ids of each prompt; `room` is what a prompt may fill. Raises RequestError."""
+    if generation.messages:
+        return [chat_prompt(tokenizer, generation.messages)]
+    keep = _kept(generation.keep_tokens, room)
+    rendered: list[list[int]] = []
+    for prompt in generation.prompts:
+        if isinstance(prompt, str):
+            rendered.append(_text(tokenizer, prompt, generation.suffix, keep))
+        elif generation.suffix is not None:
+            raise RequestError("suffix needs a text prompt, not token ids", param="suffix")
+        else:
+            rendered.append(_ids(tokenizer, prompt, keep))
+    return rendered
+
+
+def _kept(keep_tokens: int | None, room: int) -> int | None:
+    if keep_tokens is None:
+        return None
+    return room if keep_tokens < 0 else min(keep_tokens, room)
+
+
+def _text(tokenizer: Tokenizer, prompt: str, suffix: str | None, keep: int | None) -> list[int]:
+    special = tokenizer.special
+    if suffix is not None:
+        ids = infill_prompt(tokenizer, prompt, suffix)
+        return ids if keep is None or len(ids) <= keep else cut(ids, special.fim_hole, keep)
+    ids = tokenizer.encode_with_special(prompt)
+    if ids[:1] == [special.bos]:
+        del ids[0]
+    if keep is not None and len(ids) + 1 > keep:
+        ids = ids[len(ids) + 1 - keep :] if keep > 1 else []
+    return [special.bos, *ids]
+
+
+def cut(ids: Sequence[int], hole: int, keep: int) -> list[int]:
+    """Return an infilling prompt of `keep` tokens: the text nearest to the hole, prefix before suffix."""
+    at = list(ids).index(hole)
+    prefix, suffix = list(ids[2:at]), list(ids[at + 1 : -1])
+    room = max(0, keep - 4)
+    num_suffix = min(len(suffix), max(room // SUFFIX_SHARE, room - len(prefix)))
+    num_prefix = min(len(prefix), room - num_suffix)
+    return [*ids[:2], *prefix[len(prefix) - num_prefix :], hole, *suffix[:num_suffix], ids[-1]]
+
+
+def _ids(tokenizer: Tokenizer, prompt: Sequence[int], keep: int | None) -> list[int]:
+    outside = [token for token in prompt if not 0 <= token < tokenizer.num_tokens]
+    if outside:
+        raise RequestError(
+            f"token id {outside[0]} is not in this model's vocabulary of {tokenizer.num_tokens}",
+            param="prompt",
+        )
+    return list(prompt if keep is None else prompt[max(0, len(prompt) - keep) :])
