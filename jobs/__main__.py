@@ -9,7 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from gristmill.errors import GristmillError
+from jobs.cli import cluster, run, runs, store
 from jobs.cli.app import app
+
+GROUPS = (run, runs, store, cluster)
+"""Importing a group adds its commands."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -32,8 +31,8 @@ from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import GristmillError, JobError
 from gristmill.pipeline import Step, closure, steps_of
 from jobs.events import Change, StageEvent
-from jobs.runs import RunState, RunStatus, Runs, StepState, StepStatus
-from jobs.submit import JobView, Submitter
+from jobs.runs import Runs, RunState, RunStatus, StepState, StepStatus
+from jobs.submit import JobInfo, Submitter
 
 MORE_ATTEMPTS = 2
 """Submissions after the first, for a job that died without saying why."""
@@ -108,7 +107,7 @@ class Conductor:
             for line in self.jobs.follow(job):
                 if progress.parse(line) is not None:
                     print(line.rstrip("\n"), flush=True)
-            view = self.jobs.view(job)
+            view = self.jobs.info(job)
             log = self._keep_log(job)
             if view.status == "SUCCEEDED":
                 self._finish(step, job, log)
@@ -116,7 +115,7 @@ class Conductor:
             tries += 1
             if view.exit_code in SAID_WHY or tries > MORE_ATTEMPTS:
                 raise JobError(_why(step, view, log, tries))
-            self._say(step, "retried", job=job, note=view.message)
+            self._say(step, "retried", job=job, note=view.failure())
 
     def _begin(self, step: Step) -> str:
         """Submit the step's next attempt, or find the live one that makes the same artifact."""
@@ -127,7 +126,7 @@ class Conductor:
             if view.id.startswith(prefix) and view.id.removeprefix(prefix).isdigit()
         }
         last = max(attempts, default=0)
-        if attempts and not attempts[last].ended:
+        if attempts and not attempts[last].done:
             job, change = attempts[last].id, "followed"
             note = f"submitted by {attempts[last].metadata.get('owner', 'somebody')}"
         else:
@@ -249,10 +248,10 @@ class Conductor:
             thread.join()
 
 
-def _why(step: Step, view: JobView, log: str, tries: int) -> str:
+def _why(step: Step, view: JobInfo, log: str, tries: int) -> str:
     """Return one message for a failed stage: the job's own last error line where it has one."""
     said = [line for line in log.splitlines() if line.startswith("error: ")]
-    cause = said[-1].removeprefix("error: ") if said else view.message
+    cause = said[-1].removeprefix("error: ") if said else view.failure()
     again = f" after {tries} attempts" if tries > 1 else ""
     return f"stage {step.key} failed{again}: {cause} (gristmill logs RUN {step.key} shows all)"
 
@@ -275,8 +274,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         runs = Runs.open(arguments.store)
         state = runs.read(arguments.run)
-        jobs = Submitter(os.environ.get("GRISTMILL_DASHBOARD"))
-        return Conductor(runs, Store.open(arguments.store), jobs, state).carry_out()
+        return Conductor(runs, Store.open(arguments.store), Submitter.here(), state).carry_out()
     except GristmillError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.exit_code

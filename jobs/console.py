@@ -155,7 +155,9 @@ class Screen:
             self._plain_s[row.key] = now
             name, _, amount, rate, left, figures = row.cells(now)
             left = f"{left} left" if left else ""
-            self._print("  ".join(cell for cell in (f"{name}:", amount, rate, left, figures) if cell))
+            self._print(
+                "  ".join(cell for cell in (f"{name}:", amount, rate, left, figures) if cell)
+            )
 
     def _print(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -185,7 +187,15 @@ def duration(seconds: float) -> str:
 def short(value: float) -> str:
     """Return a number in at most four figures: `0.0321`, `7`, `12.5`, `1,234`, `3.4 M`, `2.1 T`."""
     size = abs(value)
-    for limit, unit in ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+    for limit, unit in (
+        (1e24, "Y"),
+        (1e21, "Z"),
+        (1e18, "E"),
+        (1e15, "P"),
+        (1e12, "T"),
+        (1e9, "G"),
+        (1e6, "M"),
+    ):
         if size >= limit:
             return f"{value / limit:.3g} {unit}"
     if size >= 100 or value == int(value):

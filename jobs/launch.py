@@ -7,10 +7,13 @@ is submitted, so whatever dies afterwards, the next `gristmill run` finds what w
 from __future__ import annotations
 
 import errno
+import json
+import os
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cluster.local import default_state
 from gristmill import recipe as recipes
 from gristmill.errors import ClusterError, GristmillError
 from gristmill.pipeline import resolve_auto
@@ -92,7 +95,7 @@ def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
     """
     stopped = []
     conductor = conductor_id(state.run)
-    live = {view.id for view in jobs.list() if not view.ended}
+    live = {view.id for view in jobs.list() if not view.done}
     if conductor in live:
         jobs.stop(conductor)
         stopped.append(conductor)
@@ -107,22 +110,18 @@ def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
             jobs.stop(step.job)
             stopped.append(step.job)
     if state.status in ("queued", "running"):
-        runs.write(
-            state.model_copy(update={"status": "stopped", "message": "stopped on request"})
-        )
+        runs.write(state.model_copy(update={"status": "stopped", "message": "stopped on request"}))
     return stopped
 
 
 def reach(address: str) -> Submitter:
-    """Return a submitter for a cluster, having asked it something. Raises ClusterError."""
-    jobs = Submitter(address)
-    try:
-        jobs.list()
-    except GristmillError:
-        raise
-    except (ConnectionError, OSError) as error:
-        raise ClusterError(
-            f"no cluster answers at {address}: {error}; give its dashboard's address "
-            "(http://host:8265), or start one with: gristmill cluster up"
-        ) from error
-    return jobs
+    """Connect to a cluster by its dashboard's address; a local one's token is found by itself.
+
+    Raises ClusterError when nobody answers.
+    """
+    for path in sorted(default_state().glob("*/state.json")):
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state["address"] == address.rstrip("/"):
+            token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": state["token_file"]}
+            return Submitter(address, {**os.environ, **token})
+    return Submitter(address)

@@ -122,18 +122,16 @@ class Runs:
         except ValidationError as error:
             raise StoreError(f"{self.storage.url}/{path} is damaged: {error}") from error
 
-    def list(self) -> list[RunState]:
+    def states(self) -> list[RunState]:
         """Return every run's state, oldest first."""
         names = [
-            name
-            for name in self.storage.folders()
-            if self.storage.exists(f"{name}/state.json")
+            name for name in self.storage.folders() if self.storage.exists(f"{name}/state.json")
         ]
         return sorted((self.read(name) for name in names), key=lambda state: state.created_s)
 
     def find(self, name: str) -> RunState:
         """Return the run of this name, of an unambiguous beginning of it, or `last`. Raises StoreError."""
-        states = self.list()
+        states = self.states()
         if name == "last" and states:
             return states[-1]
         found = [state for state in states if state.run.startswith(name)]
@@ -147,7 +145,7 @@ class Runs:
     def live(self) -> list[RunState]:
         """Return the runs that a conductor is carrying out now."""
         now = time.time()
-        return [state for state in self.list() if state.seen(now) in LIVE]
+        return [state for state in self.states() if state.seen(now) in LIVE]
 
     def write_log(self, run: str, job: str, text: str) -> None:
         """Keep a job's log with the run."""
@@ -161,7 +159,9 @@ class Runs:
         return self.storage.read_bytes(path).decode(errors="replace")
 
 
-def new_state(recipe: recipes.Recipe, store: str, stages: tuple[str, ...], address: str) -> RunState:
+def new_state(
+    recipe: recipes.Recipe, store: str, stages: tuple[str, ...], address: str
+) -> RunState:
     """Return the first state of a new run of a recipe, named so that it sorts by time."""
     now = time.time()
     stamp = time.strftime("%m%d-%H%M%S", time.gmtime(now))

@@ -27,19 +27,19 @@ from jobs.recipe_files import load_recipe
 
 log = logging.getLogger(__name__)
 
+Sources = tuple[SourceIdentity, ...]
+
 DIED = 70
 """Exit code of a job that met an error nobody foresaw, a lost node say: worth another attempt."""
 
 
 @dataclass(frozen=True)
-class StageContext:
+class JobContext:
     """All that a job's work may know."""
 
     step: Step
     inputs: Mapping[str, Artifact]
     """By step key, e.g. `corpus`, `tokens:extend`."""
-    draft: Draft
-    """Write files under `draft.storage`; what an interrupted attempt left there is still there."""
     store: Store
     progress: Progress
     sources: tuple[SourceIdentity, ...]
@@ -55,6 +55,14 @@ class StageContext:
         return {"pool": POOLS[self.step.stage]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageContext(JobContext):
+    """The context of a job that leaves an artifact."""
+
+    draft: Draft
+    """Write files under `draft.storage`; what an interrupted attempt left there is still there."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What goes into the record beside the files."""
@@ -67,6 +75,31 @@ def run_stage(
     stage: str, work: Callable[[StageContext], Outcome], argv: Sequence[str] | None = None
 ) -> int:
     """Carry out one step as a job and return the exit code; the body of every job module's `main`."""
+
+    def body(step: Step, steps: Mapping[str, Step], store: Store, sources: Sources) -> None:
+        artifact = carry_out(step, steps, store, sources, work)
+        print(f"{step.key}: {artifact.label} in {artifact.storage.url}", flush=True)
+
+    return _run(stage, body, argv)
+
+
+def run_service(
+    stage: str, work: Callable[[JobContext], None], argv: Sequence[str] | None = None
+) -> int:
+    """Carry out a step that leaves no artifact (an endpoint) every time, and return the exit code."""
+
+    def body(step: Step, steps: Mapping[str, Step], store: Store, sources: Sources) -> None:
+        inputs = find_inputs(step, steps, store)
+        work(JobContext(step, inputs, store, LineProgress(step.key), sources))
+
+    return _run(stage, body, argv)
+
+
+def _run(
+    stage: str,
+    body: Callable[[Step, Mapping[str, Step], Store, Sources], None],
+    argv: Sequence[str] | None,
+) -> int:
     arguments = _parser(stage).parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -75,8 +108,7 @@ def run_stage(
         sources = resolve_sources(recipe.corpus)
         steps = steps_of(recipe, sources, gpu=arguments.gpu)
         step = _choose(steps, arguments.step or stage, stage)
-        artifact = carry_out(step, steps, store, sources, work)
-        print(f"{step.key}: {artifact.label} in {artifact.storage.url}", flush=True)
+        body(step, steps, store, sources)
         return 0
     except GristmillError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
@@ -97,17 +129,10 @@ def carry_out(
     made = store.find(step.fingerprint)
     if made is not None:
         return made
-    inputs: dict[str, Artifact] = {}
-    for key in step.inputs:
-        artifact = store.find(steps[key].fingerprint)
-        if artifact is None:
-            raise RecipeError(
-                f"step {step.key} reads {key}, which is not in {store.storage.url}; "
-                f"run it first: gristmill run {step.recipe.name} {key}"
-            )
-        inputs[key] = artifact
+    inputs = find_inputs(step, steps, store)
     draft = store.draft(step.name, step.fingerprint, keep=True)
-    context = StageContext(step, inputs, draft, store, LineProgress(step.key), sources)
+    progress = LineProgress(step.key)
+    context = StageContext(step, inputs, store, progress, sources, draft=draft)
     outcome = work(context)
     return draft.commit(
         step.stage,
@@ -118,6 +143,20 @@ def carry_out(
         counts=outcome.counts,
         metrics=outcome.metrics,
     )
+
+
+def find_inputs(step: Step, steps: Mapping[str, Step], store: Store) -> dict[str, Artifact]:
+    """Return the artifacts a step reads. Raises RecipeError naming the stage that must run first."""
+    inputs: dict[str, Artifact] = {}
+    for key in step.inputs:
+        artifact = store.find(steps[key].fingerprint)
+        if artifact is None:
+            raise RecipeError(
+                f"step {step.key} reads {key}, which is not in {store.storage.url}; "
+                f"run it first: gristmill run {step.recipe.name} {key}"
+            )
+        inputs[key] = artifact
+    return inputs
 
 
 def _choose(steps: Mapping[str, Step], key: str, stage: str) -> Step:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -108,6 +109,13 @@ class Submitter:
         except (RuntimeError, ConnectionError) as error:
             raise _connection_error(self.address, error, bool(headers)) from error
 
+    @classmethod
+    def here(cls) -> Submitter:
+        """Connect, from inside a job, to the cluster that the job runs on. Raises ClusterError."""
+        from ray.dashboard.utils import ray_address_to_api_server_url
+
+        return cls(ray_address_to_api_server_url(os.environ.get("RAY_ADDRESS", "auto")))
+
     def submit(
         self,
         entrypoint: str,
@@ -143,7 +151,7 @@ class Submitter:
                 entrypoint=entrypoint,
                 submission_id=submission_id,
                 metadata={**labels, **(metadata or {})},
-                runtime_env=runtime_env(mode, variables),
+                runtime_env=inherited_env(variables) or runtime_env(mode, variables),
                 entrypoint_num_cpus=0,
             )
 
@@ -257,6 +265,18 @@ def runtime_env(mode: CodeMode, env_vars: Mapping[str, str]) -> dict[str, Any]:
         "py_modules": [f"local://{root}/platform"],
         "env_vars": dict(env_vars),
     }
+
+
+def inherited_env(env_vars: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return this job's own runtime environment for a job that it submits, or None outside a job.
+
+    So a run's stages run the very code its conductor was submitted with, uploaded once.
+    """
+    own = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}").get("runtime_env") or {}
+    if "working_dir" not in own:
+        return None
+    code = {key: own[key] for key in ("working_dir", "py_modules") if key in own}
+    return {**code, "env_vars": dict(env_vars)}
 
 
 def read_token(env: Mapping[str, str]) -> str | None:

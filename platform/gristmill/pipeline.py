@@ -123,7 +123,7 @@ def closure(steps: Mapping[str, Step], wanted: Sequence[str]) -> list[Step]:
             hint = f"did you mean '{near[0]}'?" if near else f"steps are {', '.join(steps)}"
             raise RecipeError(f"the recipe has no stage or step '{name}'; {hint}")
         needed.update(keys)
-    for key in reversed(steps):
+    for key in reversed(list(steps)):
         if key in needed:
             needed.update(steps[key].inputs)
     return [step for key, step in steps.items() if key in needed]
@@ -200,7 +200,9 @@ class _Graph:
     def add_tokens(self, key: str, recipe: Recipe) -> None:
         """Add a tokens step as `recipe` describes it."""
         if key not in self.steps:
-            self.add(key, "tokens", recipe.tokens.identity(), ("corpus", "tokenizer"), recipe=recipe)
+            self.add(
+                key, "tokens", recipe.tokens.identity(), ("corpus", "tokenizer"), recipe=recipe
+            )
 
     def add_training(self, stage: str, inputs: tuple[str, ...]) -> None:
         """Add pretrain, extend or finetune; a stage that starts from random weights owns the shape."""

@@ -50,9 +50,7 @@ def promote(store: Store, label: str, by: str) -> Tag:
             f"promote an artifact of {', '.join(MODEL_STAGES)}"
         )
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    current = Promotion(
-        version=record.version, fingerprint=record.fingerprint, promoted=now, by=by
-    )
+    current = Promotion(version=record.version, fingerprint=record.fingerprint, promoted=now, by=by)
     before = promoted(store, record.name)
     history: tuple[Promotion, ...] = ()
     if before is not None:
@@ -60,7 +58,9 @@ def promote(store: Store, label: str, by: str) -> Tag:
             return before
         history = (before.current, *before.history)
     tag = Tag(name=record.name, current=current, history=history)
-    store.storage.write_bytes(f"{FOLDER}/{record.name}.json", tag.model_dump_json(indent=1).encode())
+    store.storage.write_bytes(
+        f"{FOLDER}/{record.name}.json", tag.model_dump_json(indent=1).encode()
+    )
     return tag
 
 
