@@ -2,10 +2,10 @@
 
 Resolution follows `ruff analyze graph`: `from p import n` means the module `p.n` where there is one,
 else `p` itself; `import a.b` means the module `a.b` and nothing above it; a stub beside a module is a
-second target. An absolute name is looked up under the roots: the parent of the importer's own
-top-most package, the repository, `src` folders and folders that a build file names, the parents of
-other top-most packages, and last the importer's own folder (how a script sees its neighbours). A name
-of the standard library is not looked up, except from inside a package of that name.
+second target. An absolute name is looked up under the importer's own root (the parent of its top-most
+package; for a file in no package its own folder, as a script sees its neighbours), then under the
+repository, `src` folders and folders that a build file names, then under the parents of other
+top-most packages. A name of the standard library is looked up under the own root only.
 """
 
 import re

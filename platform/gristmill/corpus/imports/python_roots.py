@@ -3,13 +3,18 @@
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from posixpath import dirname, join, normpath
 from typing import Any
 
 _PACKAGE_DIR = re.compile(r"""package_dir\s*=\s*\{\s*["']{2}\s*:\s*["']([\w./-]+)["']""")
 _CFG_PACKAGE_DIR = re.compile(r"^package_dir\s*=\s*\n?\s*=\s*([\w./-]+)", re.MULTILINE)
 _CFG_WHERE = re.compile(r"^where\s*=\s*([\w./-]+)", re.MULTILINE)
+
+# 3.12 dropped five modules of 3.11; with them back, edges do not depend on who runs this.
+_STANDARD = sys.stdlib_module_names | {"asynchat", "asyncore", "distutils", "imp", "smtpd"}
+_UNSHADOWED = frozenset({"builtins", "itertools", "sys", "time", "types"})
+"""Loaded before any path is searched: a file of that name is never what an import means."""
 
 
 class Roots:
@@ -30,16 +35,23 @@ class Roots:
     def of(self, importer: str, name: str) -> list[str]:
         """Return the roots to try for the absolute name whose first part is `name`, best first."""
         folder = dirname(importer)
-        top = self._top(folder) if folder in self._packages else None
-        if name in sys.stdlib_module_names:
-            return [dirname(top)] if top is not None and top.rpartition("/")[2] == name else []
-        roots: list[str] = [] if top is None else [dirname(top)]
+        own = dirname(self._top(folder)) if folder in self._packages else folder
+        if name in _UNSHADOWED:
+            return []
+        if name in _STANDARD:
+            return [own]
         named = sorted(self._named, key=lambda root: (-_shared(root, folder), root))
-        implied = sorted(self._tops.get(name, ()), key=lambda root: (-_shared(root, folder), root))
-        for root in (*named, *implied, *([folder] if top is None else [])):
-            if root not in roots:
-                roots.append(root)
-        return roots
+        implied = sorted(
+            (root for root in self._tops.get(name, ()) if self._visible(root, folder)),
+            key=lambda root: (-_shared(root, folder), root),
+        )
+        return list(dict.fromkeys([own, *named, *implied]))
+
+    def _visible(self, root: str, folder: str) -> bool:
+        """Return whether an implied root counts: what a package bundles is its own affair."""
+        return f"{folder}/".startswith(f"{root}/") or not any(
+            parent in self._packages for parent in _upwards(root)
+        )
 
     def _top(self, folder: str) -> str:
         """Return the top-most package above a package folder."""
@@ -96,6 +108,13 @@ def _named_folders(name: str, text: str) -> set[str]:
 def _table(value: Any, key: str | None = None) -> dict[str, Any]:
     inner = value.get(key) if key is not None and isinstance(value, dict) else value
     return inner if isinstance(inner, dict) and (key is None or isinstance(value, dict)) else {}
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """Yield the folder and those above it, the repository's own excepted."""
+    while folder:
+        yield folder
+        folder = dirname(folder)
 
 
 def _shared(root: str, folder: str) -> int:
