@@ -1,0 +1,61 @@
+"""The front on Ray Serve: the library's application over handles to the models' replicas."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+
+from gristmill.serving.app import build_app
+from gristmill.serving.exchange import Generation, ModelCard, Piece, Refusal
+
+CARDS_S = 2.0
+"""How long the models' cards are believed before replicas are asked again."""
+
+
+class HandleBackend:
+    """A `Backend` over deployment handles."""
+
+    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]]) -> None:
+        self._handles = dict(handles)
+        self._cards: Sequence[ModelCard] = ()
+        self._asked_s = 0.0
+
+    async def cards(self) -> Sequence[ModelCard]:
+        """Return the models' cards, at most `CARDS_S` old."""
+        if not self._cards or time.monotonic() - self._asked_s > CARDS_S:
+            asked = [handle.card.remote() for handle in self._handles.values()]
+            self._cards = await asyncio.gather(*asked)
+            self._asked_s = time.monotonic()
+        return self._cards
+
+    async def generate(
+        self, model: str, generation: Generation
+    ) -> AsyncGenerator[Piece | Refusal, None]:
+        """Stream from one of the model's replicas; leaving early cancels there."""
+        pieces = self._handles[model].options(stream=True).answer.remote(generation)
+        assert isinstance(pieces, DeploymentResponseGenerator)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            pieces.cancel()  # type: ignore[no-untyped-call]
+
+    async def lineage(self, model: str) -> Mapping[str, Any]:
+        """Return what the model was made from."""
+        found: Mapping[str, Any] = await self._handles[model].lineage.remote()
+        return found
+
+
+@serve.ingress()
+class Ingress:
+    """The deployment's class; it holds no state."""
+
+    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]]) -> None:
+        self._backend = HandleBackend(handles)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return build_app(self._backend)

@@ -1,0 +1,91 @@
+"""A replica of a model on Ray Serve: a `ModelHost` that follows the promoted version."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from ray.util.metrics import Gauge
+
+from gristmill.errors import GristmillError
+from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
+from gristmill.serving.following import Follower
+from gristmill.serving.host import HostLimits, ModelHost
+
+log = logging.getLogger("ray.serve")
+
+METRICS_S = 5.0
+
+
+@dataclass(frozen=True)
+class ReplicaSettings:
+    """Everything a replica is told."""
+
+    name: str
+    kind: Kind
+    follower: Follower
+    follow_s: float
+    limits: HostLimits
+
+
+class Replica:
+    """The deployment's class; one engine each."""
+
+    def __init__(self, settings: ReplicaSettings) -> None:
+        self._settings = settings
+        self._host = ModelHost(settings.name, settings.kind, settings.limits)
+        self._exchange(settings.follower.wanted())
+        self._gauges = {
+            name: Gauge(f"gristmill_engine_{name}", f"Engine: {name}.", ("model",))
+            for name in ("num_running", "num_waiting", "num_held_blocks", "num_output_tokens")
+        }
+        loop = asyncio.get_event_loop()
+        self._tasks = [loop.create_task(self._follow()), loop.create_task(self._report())]
+
+    async def answer(self, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
+        """Stream an answer; cancelling it aborts the work in the engine."""
+        async with aclosing(self._host.answer(generation)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def card(self) -> ModelCard:
+        """Return what this model is, now."""
+        return self._host.card()
+
+    async def lineage(self) -> Mapping[str, Any]:
+        """Return what the current weights were made from."""
+        return await asyncio.to_thread(self._settings.follower.lineage, self._host.label)
+
+    async def num_held_blocks(self) -> int:
+        """Return the cache blocks that requests hold now."""
+        return self._host.stats().num_held_blocks
+
+    def check_health(self) -> None:
+        """Let Serve replace this replica when its engine has failed."""
+        if self._host.failure is not None:
+            raise self._host.failure
+
+    def _exchange(self, label: str) -> None:
+        folder, summary = self._settings.follower.fetch(label)
+        self._host.exchange(folder, label, summary)
+
+    async def _follow(self) -> None:
+        """Look for another promoted version, again and again; a failed look costs nothing."""
+        while True:
+            await asyncio.sleep(self._settings.follow_s)
+            try:
+                label = await asyncio.to_thread(self._settings.follower.wanted)
+                if label != self._host.label:
+                    await asyncio.to_thread(self._exchange, label)
+                    log.info("model %s answers with %s from now on", self._host.name, label)
+            except GristmillError as error:
+                log.warning("model %s stays at %s: %s", self._host.name, self._host.label, error)
+
+    async def _report(self) -> None:
+        while True:
+            stats = self._host.stats()
+            for name, gauge in self._gauges.items():
+                gauge.set(getattr(stats, name), {"model": self._host.name})
+            await asyncio.sleep(METRICS_S)

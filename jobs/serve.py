@@ -1,0 +1,218 @@
+"""Stage `serve`: models -> an OpenAI-compatible endpoint with a page, on Ray Serve; leaves no artifact.
+
+    laptop    gristmill run laptop serve
+    cluster   ray job submit --working-dir . -- python -m jobs.serve --recipe R --store S
+
+One front, and one autoscaled deployment of engines a model, in the pool `serve`. The job ends with exit
+code 0 when a real completion was made; the endpoint stays up with the cluster. The cluster has one such
+endpoint: serving another recipe replaces what it answers with, without closing the port.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.config import AutoscalingConfig, HTTPOptions, ProxyLocation
+from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from actors.ingress import Ingress
+from actors.replica import Replica, ReplicaSettings
+from gristmill.artifacts import Artifact
+from gristmill.errors import ClusterError, RecipeError
+from gristmill.serving.config import ServeSection
+from gristmill.serving.exchange import Kind
+from gristmill.serving.following import Follower
+from gristmill.serving.host import HostLimits
+from jobs.endpoint import check_completion, endpoint_of
+from jobs.stage import JobContext, run_service
+
+log = logging.getLogger(__name__)
+
+APPLICATION = "gristmill"
+MARK = "@endpoint "
+COMPLETES = ("extend", "pretrain")
+"""Stages whose models complete, the better first; finetune's chats."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model to be served."""
+
+    kind: Kind
+    artifact: Artifact
+
+
+def work(context: JobContext) -> None:
+    """Put the models up, check them with one completion, and say where they answer."""
+    section = context.recipe.serve
+    assert section is not None
+    models = choose(context.inputs, section)
+    context.progress.update(0, 3, "steps")
+    if not ray.is_initialized():
+        ray.init()
+    _start(section)
+    context.progress.update(1, 3, "steps")
+    try:
+        serve.run(
+            application(models, section, context.store.storage.url, context.label_selector),
+            name=APPLICATION,
+            route_prefix="/",
+        )
+    except (RuntimeError, RayServeException) as error:
+        raise ClusterError(
+            f"the endpoint did not come up: {error}; the replicas' logs are in the dashboard under "
+            "Serve, and the model's folder may be the cause"
+        ) from error
+    context.progress.update(2, 3, "steps")
+    address = endpoint_of(context.recipe)
+    log.info("%s", check_completion(address))
+    context.progress.update(3, 3, "steps")
+    labels = {model.kind: model.artifact.label for model in models}
+    print(MARK + json.dumps({"address": address, "models": labels}), flush=True)
+    print(f"serve: {address} answers; its page is at {address}/", flush=True)
+
+
+def choose(inputs: Mapping[str, Artifact], section: ServeSection) -> list[Served]:
+    """Return the completion model, then the chat model, of those there are. Raises RecipeError."""
+    wanted: list[str] = [stage for stage in section.models if stage in inputs]
+    found: list[Served] = []
+    completes = [stage for stage in wanted if stage in COMPLETES]
+    completes += [stage for stage in COMPLETES if stage in inputs]
+    if completes:
+        found.append(Served("completion", inputs[completes[0]]))
+    if "finetune" in wanted:
+        found.append(Served("chat", inputs["finetune"]))
+    if not found:
+        raise RecipeError(
+            f"serve.models is {', '.join(section.models)}, and the recipe makes none of them; "
+            "add a pretrain, extend or finetune section"
+        )
+    return found
+
+
+def application(
+    models: Sequence[Served],
+    section: ServeSection,
+    store_url: str,
+    label_selector: Mapping[str, str],
+) -> serve.Application:
+    """Return the Serve application: the front over one deployment a model."""
+    replicas = {
+        model.artifact.record.name: _replica(model, section, store_url, label_selector)
+        for model in models
+    }
+    front: Any = serve.deployment(
+        Ingress,
+        name="front",
+        max_ongoing_requests=1000,
+        graceful_shutdown_timeout_s=section.request_timeout_s,
+        ray_actor_options={"num_cpus": 0, "label_selector": dict(label_selector)},
+    )
+    built: serve.Application = front.bind(replicas)
+    return built
+
+
+def _replica(
+    model: Served, section: ServeSection, store_url: str, label_selector: Mapping[str, str]
+) -> DeploymentHandle[Any]:
+    limits = HostLimits(
+        max_batch=section.max_batch,
+        step_tokens=section.step_tokens,
+        cache_tokens=section.cache_tokens,
+        max_queued=section.max_queued,
+        max_new_tokens=section.max_new_tokens,
+        timeout_s=section.request_timeout_s,
+        bf16=section.precision == "bf16",
+        threads=section.threads,
+    )
+    cache = Path(tempfile.gettempdir()) / "gristmill" / "models"
+    settings = ReplicaSettings(
+        name=model.artifact.record.name,
+        kind=model.kind,
+        follower=Follower(store_url, model.artifact.label, cache),
+        follow_s=section.follow_s,
+        limits=limits,
+    )
+    deployment: Any = serve.deployment(
+        Replica,
+        name=model.kind,
+        # the engine does admission itself, so that a full queue is a 429 in OpenAI's form
+        max_ongoing_requests=section.max_batch + section.max_queued + 16,
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=section.min_replicas,
+            max_replicas=section.max_replicas,
+            target_ongoing_requests=section.target_ongoing,
+            upscale_delay_s=section.upscale_delay_s,
+            downscale_delay_s=section.downscale_delay_s,
+        ),
+        graceful_shutdown_timeout_s=section.request_timeout_s,
+        ray_actor_options={
+            "num_cpus": section.replica_cpus,
+            "num_gpus": section.replica_gpus,
+            "label_selector": dict(label_selector),
+        },
+    )
+    bound: DeploymentHandle[Any] = deployment.bind(settings)
+    return bound
+
+
+def _start(section: ServeSection) -> None:
+    """Start Serve at the recipe's address, or find it there. Raises ClusterError."""
+    client = _get_global_client(raise_if_no_controller_running=False)
+    if client is not None:
+        running = client.http_config
+        if (running.host, running.port) == (section.host, section.port):
+            return
+        others = set(serve.status().applications) - {APPLICATION}
+        if others:
+            raise ClusterError(
+                f"this cluster serves {', '.join(sorted(others))} at {running.host}:{running.port}, "
+                f"and one cluster has one address; use it: --set serve.port={running.port}"
+            )
+        serve.shutdown()  # type: ignore[no-untyped-call]
+    _check_port(section)
+    proxies = ProxyLocation.HeadOnly if section.proxies == "head" else ProxyLocation.EveryNode
+    serve.start(
+        proxy_location=proxies,
+        http_options=HTTPOptions(
+            host=section.host,
+            port=section.port,
+            request_timeout_s=section.request_timeout_s + 10,
+        ),
+    )
+
+
+def _check_port(section: ServeSection) -> None:
+    """Raise ClusterError when the port is taken here: the job's driver runs on the head, as HTTP does."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((section.host, section.port))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            raise ClusterError(
+                f"the endpoint cannot listen on {section.host}:{section.port}: "
+                f"{'the port is taken' if taken else error.strerror}; stop what listens there, or "
+                f"choose another: --set serve.port={section.port + 1}"
+            ) from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage as a job."""
+    return run_service("serve", work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
