@@ -98,7 +98,7 @@ class CorpusSection(Section):
 
     sources: tuple[Source, ...]
     languages: tuple[str, ...] | None = None
-    """Languages to keep; None keeps the paper's 87 and those it regretted to miss."""
+    """Languages to keep; None keeps the paper's 87, those it regretted to miss and Markdown."""
     licences: Literal["any", "permissive"] | tuple[str, ...] = "any"
     rules: Rules = Rules()
     dedup: Dedup = Dedup()
@@ -108,5 +108,7 @@ class CorpusSection(Section):
     decontaminate: tuple[str, ...] = ("humaneval", "mbpp", "gsm8k", "math")
     """Bundled benchmarks, or paths of JSON-lines files, whose 10-grams must not occur."""
     held_out: HeldOut = HeldOut()
+    max_repository_bytes: int | None = None
+    """Source bytes read of one repository, whole folders of it; None reads all."""
     workers: int | None = context(None)
     """Worker processes; None takes the data pool's CPUs."""

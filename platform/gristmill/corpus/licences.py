@@ -12,11 +12,57 @@ from importlib.metadata import PackageMetadata
 UNKNOWN = "LicenseRef-unknown"
 
 PERMISSIVE = frozenset(
-    """0BSD AFL-3.0 Apache-1.1 Apache-2.0 Artistic-2.0 BlueOak-1.0.0 BSD-1-Clause BSD-2-Clause
-    BSD-2-Clause-Patent BSD-3-Clause BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 CC-BY-4.0 CC0-1.0
-    CNRI-Python ECL-2.0 FTL HPND ICU ISC JSON LicenseRef-public-domain MIT MIT-0 MIT-CMU MS-PL MulanPSL-2.0
-    NCSA OFL-1.1 OpenSSL PHP-3.01 PostgreSQL PSF-2.0 Python-2.0 TCL Unicode-3.0 Unicode-DFS-2016
-    Unlicense UPL-1.0 Vim W3C WTFPL X11 Zlib ZPL-2.1 bzip2-1.0.6 curl libpng-2.0""".split()
+    [
+        "0BSD",
+        "AFL-3.0",
+        "Apache-1.1",
+        "Apache-2.0",
+        "Artistic-2.0",
+        "BlueOak-1.0.0",
+        "BSD-1-Clause",
+        "BSD-2-Clause",
+        "BSD-2-Clause-Patent",
+        "BSD-3-Clause",
+        "BSD-3-Clause-Clear",
+        "BSD-4-Clause",
+        "BSL-1.0",
+        "CC-BY-4.0",
+        "CC0-1.0",
+        "CNRI-Python",
+        "ECL-2.0",
+        "FTL",
+        "HPND",
+        "ICU",
+        "ISC",
+        "JSON",
+        "LicenseRef-public-domain",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MS-PL",
+        "MulanPSL-2.0",
+        "NCSA",
+        "OFL-1.1",
+        "OpenSSL",
+        "PHP-3.01",
+        "PostgreSQL",
+        "PSF-2.0",
+        "Python-2.0",
+        "TCL",
+        "Unicode-3.0",
+        "Unicode-DFS-2016",
+        "Unlicense",
+        "UPL-1.0",
+        "Vim",
+        "W3C",
+        "WTFPL",
+        "X11",
+        "Zlib",
+        "ZPL-2.1",
+        "bzip2-1.0.6",
+        "curl",
+        "libpng-2.0",
+    ]
 )
 
 _CLASSIFIERS = {

@@ -42,10 +42,10 @@ def entries(repository: Repository) -> list[Entry]:
     return [Entry(path, num_bytes) for path, num_bytes in _walk(Path(repository.locator))]
 
 
-def read(repository: Repository, paths: Sequence[str]) -> Iterator[Bytes | Unread]:
+def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes | Unread]:
     """Yield the files' bytes."""
     root = Path(repository.locator)
-    for path in paths:
+    for path in _all(repository) if paths is None else paths:
         try:
             descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(descriptor, "rb") as stream:
@@ -113,6 +113,10 @@ def _head(root: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     return ""
+
+
+def _all(repository: Repository) -> list[str]:
+    return [entry.path for entry in entries(repository)]
 
 
 KIND = Kind(repositories, entries, read)

@@ -46,10 +46,10 @@ def entries(repository: Repository) -> list[Entry]:
     return [Entry(path, num_bytes) for path, _, num_bytes in rows]
 
 
-def read(repository: Repository, paths: Sequence[str]) -> Iterator[Bytes | Unread]:
+def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes | Unread]:
     """Yield the files' bytes."""
     root = Path(str(_distribution(repository.locator).locate_file("")))
-    for path in paths:
+    for path in _all(repository) if paths is None else paths:
         try:
             yield Bytes(path, (root / path).read_bytes())
         except OSError as error:
@@ -81,6 +81,10 @@ def _record(distribution: metadata.Distribution) -> list[tuple[str, str, int]]:
             continue
         rows.append((path, file_hash, int(size or 0)))
     return sorted(rows)
+
+
+def _all(repository: Repository) -> list[str]:
+    return [entry.path for entry in entries(repository)]
 
 
 KIND = Kind(repositories, entries, read)

@@ -64,6 +64,7 @@ class Kind:
 
     repositories: Callable[[Source], list[Repository]]
     """Raises SourceError when the source is not there."""
-    entries: Callable[[Repository], list[Entry]]
-    read: Callable[[Repository, Sequence[str]], Iterator[Bytes | Unread]]
-    """Yields the files at the given paths in that order."""
+    entries: Callable[[Repository], list[Entry] | None]
+    """None when only reading tells what is in it."""
+    read: Callable[[Repository, Sequence[str] | None], Iterator[Bytes | Unread]]
+    """Yields the files at the given paths, or all."""
