@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from posixpath import dirname, join, normpath
 from typing import Any
 
+from gristmill.corpus.imports.nearness import shared
+
 _PACKAGE_DIR = re.compile(r"""package_dir\s*=\s*\{\s*["']{2}\s*:\s*["']([\w./-]+)["']""")
 _CFG_PACKAGE_DIR = re.compile(r"^package_dir\s*=\s*\n?\s*=\s*([\w./-]+)", re.MULTILINE)
 _CFG_WHERE = re.compile(r"^where\s*=\s*([\w./-]+)", re.MULTILINE)
@@ -40,10 +42,10 @@ class Roots:
             return []
         if name in _STANDARD:
             return [own]
-        named = sorted(self._named, key=lambda root: (-_shared(root, folder), root))
+        named = sorted(self._named, key=lambda root: (-shared(root, folder), root))
         implied = sorted(
             (root for root in self._tops.get(name, ()) if self._visible(root, folder)),
-            key=lambda root: (-_shared(root, folder), root),
+            key=lambda root: (-shared(root, folder), root),
         )
         return list(dict.fromkeys([own, *named, *implied]))
 
@@ -115,13 +117,3 @@ def _upwards(folder: str) -> Iterator[str]:
     while folder:
         yield folder
         folder = dirname(folder)
-
-
-def _shared(root: str, folder: str) -> int:
-    """Return how many leading path parts two folders share."""
-    count = 0
-    for one, other in zip(root.split("/"), folder.split("/"), strict=False):
-        if one != other or not one:
-            break
-        count += 1
-    return count

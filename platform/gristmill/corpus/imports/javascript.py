@@ -1,0 +1,153 @@
+"""JavaScript and TypeScript (JSX and TSX too): import, export from, require, dynamic import, AMD.
+
+`import type` and its kin are `type_only`; `require` and `import()` inside a function are `local`,
+unless the function is run where it stands (an immediately called one, the callback of `define`).
+What a specifier means is in `javascript_resolve`.
+"""
+
+import re
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from gristmill.corpus.imports.javascript_resolve import Specifiers
+from gristmill.corpus.imports.model import (
+    Captures,
+    Edge,
+    Found,
+    Import,
+    Kind,
+    LanguageRules,
+    Repository,
+)
+from gristmill.corpus.imports.scopes import text
+
+LANGUAGES = ("JavaScript", "TypeScript")
+_QUERY = """
+(import_statement) @import
+(export_statement source: (string)) @import
+(call_expression function: (identifier) @_require
+  arguments: (arguments . [(string) (template_string)] @call) (#eq? @_require "require"))
+(call_expression function: (import)
+  arguments: (arguments . [(string) (template_string)] @call))
+(call_expression function: (identifier) @_amd
+  arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
+"""
+_SOURCE = re.compile(r"""(["'])((?:(?!\1)[^\\\n])*)\1[^"']*$""")
+_TYPE_ONLY = re.compile(
+    r"(?:import|export)\s+type\b(?!\s*(?:from\b|,|=))|import\s+type\s+from\s+from\b"
+)
+_BRACES = re.compile(r"(?:import|export)\s*\{([^}]*)\}", re.DOTALL)
+_COMMENT = re.compile(r"/\*.*?\*/|(?<![:'\"])//[^\n]*", re.DOTALL)
+_REFERENCE = re.compile(
+    rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
+)
+_FUNCTIONS = frozenset(
+    {
+        "function_declaration",
+        "function_expression",
+        "arrow_function",
+        "method_definition",
+        "generator_function",
+        "generator_function_declaration",
+    }
+)
+_TYPE_NODES = frozenset(
+    {"type_annotation", "type_query", "type_arguments", "type_alias_declaration", "interface_body"}
+)
+
+
+def extract(captures: Captures, data: bytes) -> Found:
+    """Return the specifiers as written, without loader prefixes and queries."""
+    imports = [_statement(node, data) for node in captures.get("import", ())]
+    for node in captures.get("call", ()):
+        call = node.parent.parent if node.parent is not None else None
+        if call is not None:
+            kind = _kind_of_call(call)
+            imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1, kind=kind))
+    for node in captures.get("amd", ()):
+        imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1))
+    for match in _REFERENCE.finditer(data) if b"<reference" in data else ():
+        line = data.count(b"\n", 0, match.start()) + 1
+        target = match[1].decode("utf-8", "replace")
+        imports.append(Import(_relative(target), line, kind="type_only"))
+    return Found(tuple(found for found in map(_clean, filter(None, imports)) if found.target))
+
+
+def _relative(target: str) -> str:
+    return target if target.startswith(".") else "./" + target
+
+
+def _clean(found: Import) -> Import:
+    target = found.target.rpartition("!")[2]
+    if not target.startswith("#"):
+        target = re.split(r"[?#]", target, maxsplit=1)[0]
+    if "${" in target:
+        target = ""  # computed at run time
+    return Import(target, found.line, kind=found.kind)
+
+
+def _statement(node: Node, data: bytes) -> Import | None:
+    written = _COMMENT.sub(" ", text(node, data)).rstrip().rstrip(";")
+    source = _SOURCE.search(written.rpartition(" with ")[0] or written)
+    source = source or _SOURCE.search(written) or _SOURCE.search(written.rstrip(") \t\n"))
+    if source is None:
+        return None
+    kind: Kind = "import"
+    braces = _BRACES.match(written)
+    if _TYPE_ONLY.match(written):
+        kind = "type_only"
+    elif braces is not None and braces[1].strip():
+        items = [item.strip() for item in braces[1].split(",") if item.strip()]
+        if all(re.match(r"type\s+(?!as\b(?!\s+as\b))\S", item) for item in items):
+            kind = "type_only"
+    return Import(source[2], node.start_point[0] + 1, kind=kind)
+
+
+def _kind_of_call(call: Node) -> Kind:
+    kind: Kind = "import"
+    parent = call.parent
+    while parent is not None:
+        if parent.type in _TYPE_NODES:
+            return "type_only"
+        if parent.type in _FUNCTIONS and not _runs_in_place(parent):
+            kind = "local"
+        parent = parent.parent
+    return kind
+
+
+def _runs_in_place(function: Node) -> bool:
+    """Return whether a function is called where it is written."""
+    child, parent = function, function.parent
+    while parent is not None and parent.type == "parenthesized_expression":
+        child, parent = parent, parent.parent
+    if parent is not None and parent.type == "member_expression":  # (function () {}).call(this)
+        child, parent = parent, parent.parent
+    if parent is None:
+        return False
+    if parent.type == "arguments":
+        callee = parent.parent.child_by_field_name("function") if parent.parent else None
+        return callee is not None and callee.text in {b"define", b"require", b"requirejs"}
+    return parent.type == "call_expression" and parent.child_by_field_name("function") == child
+
+
+def resolve(repository: Repository) -> Iterator[Edge]:
+    """Yield the edges from the JavaScript and TypeScript files of a repository."""
+    specifiers = Specifiers(repository)
+    for importer, parsed in repository.of(LANGUAGES):
+        for found in parsed.imports:
+            target = specifiers.find(importer, found.target)
+            if target is not None:
+                yield Edge(importer, target, found.kind, parsed.language, found.line)
+
+
+def _grammar(language: str, path: str) -> tuple[str, str]:
+    if language == "JavaScript":
+        return "tree_sitter_javascript", "language"
+    dialect = "tsx" if path.endswith(".tsx") else "typescript"
+    return "tree_sitter_typescript", f"language_{dialect}"
+
+
+RULES = LanguageRules(
+    languages=LANGUAGES, grammar=_grammar, query=_QUERY, extract=extract, resolve=resolve
+)
