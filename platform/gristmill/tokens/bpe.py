@@ -13,19 +13,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from gristmill.errors import ModelError, RecipeError
 from gristmill.tokens.special import SPECIAL
 from gristmill.tokens.tokenizer import Tokenizer
-
-SPLITS = (
-    r"[\r\n]",
-    r"\s?\p{L}+",
-    r"\s?\p{P}+",
-    "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+",
-)
-"""Isolated one after the other, then digits; as in the released tokenizer."""
+from gristmill.tokens.words import pre_tokenizer
 
 
 def sample_key(seed: int, document: str, path: str) -> int:
@@ -59,13 +52,7 @@ def train(texts: Iterable[str], vocab_size: int) -> Tokenizer:
         show_progress=False,
     )
     raw = tokenizers.Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            *(pre_tokenizers.Split(Regex(split), "isolated") for split in SPLITS),
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    raw.pre_tokenizer = pre_tokenizer()
     raw.decoder = decoders.ByteLevel()
     seen = _Counted(texts)
     raw.train_from_iterator(seen, trainer=trainer)

@@ -22,6 +22,7 @@ from gristmill.errors import ModelError
 from gristmill.storage import Storage
 from gristmill.tokens.special import SPECIAL, SpecialTokens
 from gristmill.tokens.tokenizer_folder import CONFIG_FILE, TOKENIZER_FILE, config_values
+from gristmill.tokens.words import WordEncoder
 
 
 class Tokenizer:
@@ -47,6 +48,7 @@ class Tokenizer:
                 "take it in through tokenizer.from_model, which adds them"
             )
         self.special = special
+        self._words = WordEncoder.of(values, self._encode)
 
     @staticmethod
     def load(folder: Path | Storage) -> Tokenizer:
@@ -82,11 +84,12 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of plain text; special strings in it stay text, nothing is added."""
-        ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
-        return ids
+        return self._words.encode(text) if self._words else self._encode(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return `encode` of each text; faster than one by one, on all threads of the process."""
+        """Return `encode` of each text; a foreign tokenizer's on all threads of the process."""
+        if self._words:
+            return [self._words.encode(text) for text in texts]
         found = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
         return [item.ids for item in found]
 
@@ -108,6 +111,10 @@ class Tokenizer:
         if token in self._added:
             return str(text).encode()
         return bytes(_BYTE_OF[character] for character in text)
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
+        return ids
 
     @cached_property
     def token_sizes(self) -> NDArray[np.int64]:
