@@ -3,7 +3,9 @@
 The paper's rule: a test string of ten words or more must share no 10-gram with a file; one of three to
 nine words must not occur in it exactly; shorter ones do not count. The paper does not say what a word
 is: for 10-grams it is a run of letters, digits and `_` in lower case, so that reformatting hides
-nothing; exact occurrence is of the string's visible runs, punctuation included.
+nothing, and a 10-gram of numbers (fewer than three different words with a letter) shows nothing, since
+`[1, 2, 3, ...]` is in every test suite; exact occurrence is of the string's visible runs, punctuation
+included.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ BUNDLED = {
 
 _SIEVE_BITS = 22
 _CALCULATION = re.compile(r"<<[^>]*>>")  # GSM8K's annotations, which no copy elsewhere has
+_WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
+_LEAST_TELLING = 3
 _DOCSTRING = re.compile(r'("""|\'\'\')(.*?)\1', re.S)
 
 
@@ -118,10 +122,25 @@ def _grams(strings: list[tuple[int, bytes]], num_words: int, *, whitespace: bool
         [data for _, data in strings], num_words, lower=not whitespace, whitespace=whitespace
     )
     origin = np.repeat(np.array([number for number, _ in strings]), np.diff(offsets))
+    if not whitespace:
+        telling = np.concatenate([_telling(data, num_words) for _, data in strings])
+        hashes, origin = hashes[telling], origin[telling]
     hashes, first = np.unique(hashes, return_index=True)
     sieve = np.zeros(1 << _SIEVE_BITS, dtype=bool)
     sieve[hashes & np.uint64(len(sieve) - 1)] = True
     return _Grams(num_words, whitespace, hashes, origin[first], sieve)
+
+
+def _telling(text: bytes, num_words: int) -> npt.NDArray[np.bool_]:
+    """Say for each n-gram of a text whether it holds enough different words that have a letter."""
+    words = [word.lower() for word in _WORD.findall(text)]
+    return np.array(
+        [
+            len({word for word in words[i : i + num_words] if not word.isdigit()}) >= _LEAST_TELLING
+            for i in range(len(words) - num_words + 1)
+        ],
+        dtype=bool,
+    )
 
 
 def _strings(name: str) -> Iterator[tuple[str, str]]:

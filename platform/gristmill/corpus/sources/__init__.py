@@ -6,11 +6,17 @@ is what the corpus job needs to read them.
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import CorpusSection
-from gristmill.corpus.sources import folder, installed
+from gristmill.corpus.sources import archive, folder, git, installed, table
 from gristmill.corpus.sources.repository import Kind, Repository
 from gristmill.errors import SourceError
 
-KINDS: dict[str, Kind] = {"installed": installed.KIND, "folder": folder.KIND}
+KINDS: dict[str, Kind] = {
+    "installed": installed.KIND,
+    "folder": folder.KIND,
+    "git": git.KIND,
+    "archive": archive.KIND,
+    "table": table.KIND,
+}
 
 
 def kind_of(repository: Repository) -> Kind:
