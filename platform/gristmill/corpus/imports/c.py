@@ -27,9 +27,13 @@ LANGUAGES = ("C", "C++", "CUDA")
 _QUERY = """
 (preproc_include path: [(string_literal) (system_lib_string)] @include)
 (preproc_call) @call
-(translation_unit) @file
+(comment) @comment
+(ERROR) @error
 """
 _CALL = re.compile(r"""#\s*(?:include_next|import)\s*(["<][^">\n]+[">])""")
+_DIRECTIVE = re.compile(
+    rb"""^[ \t]*#[ \t]*include(?:_next)?[ \t]*(["<][^">\n]+[">])""", re.MULTILINE
+)
 _MODULE = re.compile(
     rb"^[ \t]*(export[ \t]+)?(module|import)[ \t]+([\w.:]+|<[^>\n]+>|\"[^\"\n]+\")[ \t]*;",
     re.MULTILINE,
@@ -59,6 +63,8 @@ def extract(captures: Captures, data: bytes) -> Found:
         match = _CALL.match(text(node, data))
         if match is not None:
             imports.append(_include(match[1], node.start_point[0] + 1))
+    if "error" in captures:
+        imports += _lost(captures, data, {found.line for found in imports})
     declared: set[str] = set()
     if b"module" in data or b"import" in data:
         own = ""
@@ -77,6 +83,16 @@ def extract(captures: Captures, data: bytes) -> Found:
                 target = own + name if name.startswith(":") else name
                 imports.append(Import(target, line, kind="module"))
     return Found(tuple(imports), declared=frozenset(declared))
+
+
+def _lost(captures: Captures, data: bytes, seen: set[int]) -> Iterator[Import]:
+    """Yield the includes in places where the grammar has none, such as the middle of a list."""
+    comments = [(node.start_byte, node.end_byte) for node in captures.get("comment", ())]
+    line, end = 1, 0
+    for match in _DIRECTIVE.finditer(data):
+        line, end = line + data.count(b"\n", end, match.start(1)), match.start(1)
+        if line not in seen and not any(low <= end < high for low, high in comments):
+            yield _include(match[1].decode("utf-8", "replace"), line)
 
 
 def _include(written: str, line: int) -> Import:

@@ -27,18 +27,12 @@ _QUERY = """
 (import_statement) @import
 (export_statement source: (string)) @import
 (call_expression function: (identifier) @_require
-  arguments: (arguments . [(string) (template_string)] @call) (#eq? @_require "require"))
+  arguments: (arguments [(string) (template_string)] @call) (#eq? @_require "require"))
 (call_expression function: (import)
-  arguments: (arguments . [(string) (template_string)] @call))
+  arguments: (arguments [(string) (template_string)] @call))
 (call_expression function: (identifier) @_amd
   arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
 """
-_SOURCE = re.compile(r"""(["'])((?:(?!\1)[^\\\n])*)\1[^"']*$""")
-_TYPE_ONLY = re.compile(
-    r"(?:import|export)\s+type\b(?!\s*(?:from\b|,|=))|import\s+type\s+from\s+from\b"
-)
-_BRACES = re.compile(r"(?:import|export)\s*\{([^}]*)\}", re.DOTALL)
-_COMMENT = re.compile(r"/\*.*?\*/|(?<![:'\"])//[^\n]*", re.DOTALL)
 _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
 )
@@ -88,20 +82,27 @@ def _clean(found: Import) -> Import:
 
 
 def _statement(node: Node, data: bytes) -> Import | None:
-    written = _COMMENT.sub(" ", text(node, data)).rstrip().rstrip(";")
-    source = _SOURCE.search(written.rpartition(" with ")[0] or written)
-    source = source or _SOURCE.search(written) or _SOURCE.search(written.rstrip(") \t\n"))
+    source = node.child_by_field_name("source")
+    clauses = [child for child in node.named_children if child.type != "comment"]
+    if source is None and clauses and clauses[0].type == "import_require_clause":
+        source = clauses[0].child_by_field_name("source")
     if source is None:
         return None
-    kind: Kind = "import"
-    braces = _BRACES.match(written)
-    if _TYPE_ONLY.match(written):
-        kind = "type_only"
-    elif braces is not None and braces[1].strip():
-        items = [item.strip() for item in braces[1].split(",") if item.strip()]
-        if all(re.match(r"type\s+(?!as\b(?!\s+as\b))\S", item) for item in items):
-            kind = "type_only"
-    return Import(source[2], node.start_point[0] + 1, kind=kind)
+    only_types = any(child.type in {"type", "typeof"} for child in node.children)
+    braces = clauses[0]
+    if braces.type == "import_clause" and braces.named_child_count == 1:
+        braces = braces.named_children[0]
+    only_types = only_types or _all_types(braces)
+    kind: Kind = "type_only" if only_types else "import"
+    return Import(text(source, data)[1:-1], node.start_point[0] + 1, kind=kind)
+
+
+def _all_types(specifiers: Node) -> bool:
+    """Return whether the node is names in braces, each with its own `type`."""
+    names = [name for name in specifiers.named_children if name.type.endswith("_specifier")]
+    return bool(names) and all(
+        any(part.type in {"type", "typeof"} for part in name.children) for name in names
+    )
 
 
 def _kind_of_call(call: Node) -> Kind:
