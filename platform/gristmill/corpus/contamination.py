@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.corpus.shingles import U64, ngrams, num_words_of
+from gristmill.corpus.shingles import U64, Words, ngrams, num_words_of, words_of
 from gristmill.errors import RecipeError
 
 GRAM_WORDS = 10
@@ -54,17 +54,15 @@ class _Grams:
     origin: npt.NDArray[np.int64]
     sieve: npt.NDArray[np.bool_]
 
-    def first_hits(self, texts: Sequence[bytes]) -> list[int | None]:
+    def first_hits(self, words: Words) -> list[int | None]:
         """Return for each text the number of the first test string found in it, or None."""
-        found, offsets = ngrams(
-            texts, self.num_words, lower=not self.whitespace, whitespace=self.whitespace
-        )
+        found, offsets = words.ngrams(self.num_words)
         maybe = np.flatnonzero(self.sieve[found & np.uint64(len(self.sieve) - 1)])
         at = np.minimum(np.searchsorted(self.hashes, found[maybe]), len(self.hashes) - 1)
         hit = self.hashes[at] == found[maybe]
         where, origin = maybe[hit], self.origin[at[hit]]
         owner = np.searchsorted(offsets, where, side="right") - 1
-        result: list[int | None] = [None] * len(texts)
+        result: list[int | None] = [None] * len(words.counts)
         for text, source in zip(owner[::-1].tolist(), origin[::-1].tolist(), strict=True):
             result[text] = source
         return result
@@ -87,8 +85,12 @@ class Benchmarks:
         """Return for each text what it holds of a benchmark, or an empty string."""
         data = [text.encode() for text in texts]
         result = [""] * len(data)
+        words = {
+            whitespace: words_of(data, lower=not whitespace, whitespace=whitespace)
+            for whitespace in {grams.whitespace for grams in self.grams}
+        }
         for grams in self.grams:
-            for i, source in enumerate(grams.first_hits(data)):
+            for i, source in enumerate(grams.first_hits(words[grams.whitespace])):
                 if source is not None and not result[i]:
                     kind = "all" if grams.whitespace else f"a {GRAM_WORDS}-gram"
                     result[i] = f"{kind} of {self.labels[source]}"

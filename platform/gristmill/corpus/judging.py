@@ -71,7 +71,7 @@ def judge(path: str, data: bytes, licence: str, section: CorpusSection) -> Judge
     if language in PARSED_LANGUAGES and (
         not reason or (reason in _STILL_NODES and len(data) <= _NODE_MAX_BYTES)
     ):
-        parsed = parse(language, text, path)
+        language, parsed = _parse(language, text, path, section)
         if not reason:
             reason, detail = _syntax_reason(parsed, section)
     return Judged(
@@ -103,6 +103,16 @@ def _content_reason(
     if rules.drop_generated and (sign := generated(path, text)):
         return "generated", sign
     return check(text, language, rules) or ("", "")
+
+
+def _parse(language: str, text: str, path: str, section: CorpusSection) -> tuple[str, Parsed]:
+    """Parse once; a C header that is hardly C is tried as C++, and the better reading is kept."""
+    parsed = parse(language, text, path)
+    limit = section.rules.max_syntax_error_share
+    if language != "C" or not path.endswith(".h") or parsed.syntax_error_share <= (limit or 0.0):
+        return language, parsed
+    other = parse("C++", text, path)
+    return min(((language, parsed), ("C++", other)), key=lambda pair: pair[1].syntax_error_share)
 
 
 def _syntax_reason(parsed: Parsed, section: CorpusSection) -> tuple[str, str]:

@@ -80,7 +80,7 @@ PHP|php php3 php4 php5 phtml|//
 PowerShell|ps1 psm1 psd1|#
 Prolog|pro prolog plg|%
 Protocol Buffer|proto|//
-Python|py pyi pyw pyx pxd pxi|#
+Python|py pyi pyw|#
 R|r|#
 Racket|rkt|;
 RMarkdown|rmd|<!--|-->
@@ -131,6 +131,7 @@ Meson|meson|#
 TOML|toml|#
 Starlark|bzl bazel star|#
 Crystal|cr|#
+Cython|pyx pxd pxi|#
 Nim|nim nims|#
 D|d di|//
 """

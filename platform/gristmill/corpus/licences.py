@@ -7,7 +7,7 @@ sharing one's own source; an expression is permissive when every AND part is and
 
 import re
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageMetadata
+from email.message import Message
 
 UNKNOWN = "LicenseRef-unknown"
 
@@ -157,12 +157,12 @@ _SPDX_TAG = re.compile(r"SPDX-License-Identifier:\s*([\w.+\-() ]+)")
 _WORDS = re.compile(r"[^a-z0-9]+")
 
 
-def licence_of_metadata(fields: PackageMetadata) -> str:
+def licence_of_metadata(fields: Message) -> str:
     """Return the SPDX expression of a distribution: License-Expression, then License, then classifiers."""
     expression = fields.get("License-Expression", "")
     if expression:
-        return expression
-    stated = _spelling(fields.get("License", "") or "")
+        return str(expression)
+    stated = _spelling(str(fields.get("License", "")))
     if stated is not None:
         return stated
     found = []
@@ -173,7 +173,7 @@ def licence_of_metadata(fields: PackageMetadata) -> str:
                 found.append(name)
     if found:
         return " OR ".join(found)
-    return licence_of_text(fields.get("License", "") or "")
+    return licence_of_text(str(fields.get("License", "")))
 
 
 def licence_of_tree(paths: Iterable[str], text_of: Callable[[str], str]) -> str:

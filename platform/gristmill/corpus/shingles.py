@@ -7,12 +7,14 @@ with a hash call per n-gram does 10. The polynomial is weak against crafted inpu
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 U64 = npt.NDArray[np.uint64]
+Offsets = npt.NDArray[np.int64]
 _C = 0x9E3779B97F4A7C15
 _C_INVERSE = pow(_C, -1, 1 << 64)
 _CHAIN = np.uint64(0xD6E8FEB86659FD93)
@@ -27,30 +29,59 @@ _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[65:91] += 32
 
 
+@dataclass(frozen=True)
+class Words:
+    """The hashes of the words of some texts, flat, and how many each text has."""
+
+    hashes: U64
+    counts: Offsets
+
+    def ngrams(self, num_words: int) -> tuple[U64, Offsets]:
+        """Return the hashes of every text's n-grams, flat, and the offsets of each text (len + 1).
+
+        A text of fewer than `num_words` words has none.
+        """
+        num_grams = np.maximum(self.counts - num_words + 1, 0)
+        offsets = np.zeros(len(self.counts) + 1, dtype=np.int64)
+        np.cumsum(num_grams, out=offsets[1:])
+        size = len(self.hashes) - num_words + 1
+        if size <= 0:
+            return np.zeros(0, np.uint64), offsets
+        grams = self.hashes[:size].copy()
+        for i in range(1, num_words):
+            grams *= _CHAIN
+            grams ^= self.hashes[i : i + size]
+        # the last n-1 windows of each text reach into the next one
+        keep = np.zeros(size + 1, dtype=np.int64)
+        has = num_grams > 0
+        firsts = (np.cumsum(self.counts) - self.counts)[has]
+        keep[firsts] += 1
+        np.add.at(keep, firsts + num_grams[has], -1)
+        return mix(grams[np.cumsum(keep[:-1]) > 0]), offsets
+
+
+def words_of(texts: Sequence[bytes], *, lower: bool = False, whitespace: bool = False) -> Words:
+    """Return the words of texts: runs of letters, digits and `_`, or with `whitespace` of all visible."""
+    mask = _VISIBLE if whitespace else _IDENTIFIER
+    parts = [_batch_words(batch, mask, lower) for batch in _batches(texts)]
+    if not parts:
+        return Words(np.zeros(0, np.uint64), np.zeros(0, np.int64))
+    return Words(
+        np.concatenate([hashes for hashes, _ in parts]),
+        np.concatenate([counts for _, counts in parts]),
+    )
+
+
 def ngrams(
     texts: Sequence[bytes], num_words: int, *, lower: bool = False, whitespace: bool = False
-) -> tuple[U64, npt.NDArray[np.int64]]:
-    """Return the hashes of every text's word n-grams, flat, and the offsets of each text (len + 1).
-
-    Words are runs of letters, digits and `_`, or with `whitespace` runs of anything visible. A text
-    of fewer than `num_words` words has none.
-    """
-    mask = _VISIBLE if whitespace else _IDENTIFIER
-    parts: list[U64] = []
-    counts: list[npt.NDArray[np.int64]] = []
-    for batch in _batches(texts):
-        hashes, count = _batch_ngrams(batch, num_words, mask, lower)
-        parts.append(hashes)
-        counts.append(count)
-    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
-    if counts:
-        np.cumsum(np.concatenate(counts), out=offsets[1:])
-    return (np.concatenate(parts) if parts else np.zeros(0, np.uint64)), offsets
+) -> tuple[U64, Offsets]:
+    """Return the n-grams of texts as `Words.ngrams` does."""
+    return words_of(texts, lower=lower, whitespace=whitespace).ngrams(num_words)
 
 
 def num_words_of(text: bytes, *, whitespace: bool = False) -> int:
     """Return how many words a text has."""
-    return len(ngrams([text], 1, whitespace=whitespace)[0])
+    return len(words_of([text], whitespace=whitespace).hashes)
 
 
 def mix(values: U64) -> U64:
@@ -59,7 +90,7 @@ def mix(values: U64) -> U64:
     z = z * np.uint64(0xBF58476D1CE4E5B9)
     z ^= z >> np.uint64(27)
     z = z * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
 
 
 def _batches(texts: Sequence[bytes]) -> list[list[bytes]]:
@@ -74,31 +105,16 @@ def _batches(texts: Sequence[bytes]) -> list[list[bytes]]:
     return batches
 
 
-def _batch_ngrams(
-    texts: list[bytes], num_words: int, mask: npt.NDArray[np.bool_], lower: bool
-) -> tuple[U64, npt.NDArray[np.int64]]:
+def _batch_words(
+    texts: list[bytes], mask: npt.NDArray[np.bool_], lower: bool
+) -> tuple[U64, Offsets]:
     buffer = np.frombuffer(b"\n".join(texts) + b"\n", dtype=np.uint8)
     if lower:
         buffer = _LOWER[buffer]
     words, starts = _words(buffer, mask)
     lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
     ends = np.searchsorted(starts, np.cumsum(lengths))  # words before the end of each text
-    counts = np.diff(ends, prepend=0)
-    num_grams = np.maximum(counts - num_words + 1, 0)
-    if len(words) < num_words:
-        return np.zeros(0, np.uint64), np.zeros(len(texts), np.int64)
-    size = len(words) - num_words + 1
-    grams = words[:size].copy()
-    for i in range(1, num_words):
-        grams *= _CHAIN
-        grams ^= words[i : i + size]
-    # the last n-1 windows of each text reach into the next one
-    firsts = ends - counts
-    keep = np.zeros(size + 1, dtype=np.int64)
-    has = num_grams > 0
-    np.add.at(keep, firsts[has], 1)
-    np.add.at(keep, firsts[has] + num_grams[has], -1)
-    return mix(grams[np.cumsum(keep[:-1]) > 0]), num_grams
+    return words, np.diff(ends, prepend=0)
 
 
 def _words(

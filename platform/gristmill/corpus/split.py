@@ -84,7 +84,8 @@ def _by_file(held: HeldOut, keys: U64, label: Indices) -> Flags:
 
 def _by_hash(repositories: Sequence[str], seed: int) -> list[str]:
     return sorted(
-        set(repositories), key=lambda name: (xxhash.xxh3_64_intdigest(f"{seed}\0{name}"), name)
+        set(repositories),
+        key=lambda name: (xxhash.xxh3_64_intdigest(f"{seed}\0{name}".encode()), name),
     )
 
 

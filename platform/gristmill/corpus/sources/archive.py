@@ -253,7 +253,7 @@ def _licence(path: Path, digest: str) -> str:
                 metadata = metadata or text
             texts[item.path.removeprefix(root)] = text
     if metadata:
-        stated = licence_of_metadata(HeaderParser().parsestr(metadata))  # type: ignore[arg-type]
+        stated = licence_of_metadata(HeaderParser().parsestr(metadata))
         if stated != UNKNOWN:
             return stated
     return licence_of_tree(texts, texts.__getitem__)

@@ -38,7 +38,7 @@ def repositories(source: Source) -> list[Repository]:
             f"source 'git': {path} has no revision '{source.revision}'; "
             "fetch it, or name a commit, tag or branch that is there"
         ) from error
-    top = {entry.name: entry for entry in commit.tree if isinstance(entry, pygit2.Blob)}
+    top = {_name(entry): entry for entry in commit.tree if isinstance(entry, pygit2.Blob)}
 
     def text_of(name: str) -> str:
         return bytes(top[name].data).decode("utf-8", "replace")

@@ -9,8 +9,10 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import InstalledSource, Source
@@ -33,7 +35,7 @@ def repositories(source: Source) -> list[Repository]:
         identity = SourceIdentity(
             repository=distribution.metadata["Name"],
             revision=distribution.version,
-            licence=licence_of_metadata(distribution.metadata),
+            licence=licence_of_metadata(cast(Message, distribution.metadata)),
             digest=digest.hexdigest(),
         )
         found.append(Repository(identity, source, name))
