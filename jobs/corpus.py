@@ -33,6 +33,7 @@ from gristmill.corpus.parts import (
 )
 from gristmill.corpus.pieces import Piece, merged_sketches, plan_pieces
 from gristmill.corpus.selection import INPUT, select
+from gristmill.corpus.showing import report
 from gristmill.corpus.sources import open_sources
 from gristmill.corpus.sources.repository import Repository
 from gristmill.corpus.summary import repositories_table, summarise
@@ -64,6 +65,8 @@ def work(context: StageContext) -> Outcome:
     table = repositories_table(plan, counts, repositories)
     write_table(storage, "repositories.parquet", table)
     outcome = summarise(plan, table)
+    page = report(context.draft.name, plan, table, outcome, storage)
+    storage.write_bytes("report.html", page.encode())
     storage.delete(WORK)
     read.finish()
     return Outcome(outcome.counts, outcome.metrics)

@@ -9,6 +9,14 @@ import pyarrow as pa
 
 from gristmill.corpus.sources.repository import Repository
 
+RULE_REASONS = frozenset({"mean_line", "max_line", "alphabetic", "xml", "html", "data_size"})
+"""The paper's rule filters."""
+_NEVER_RULED = frozenset(
+    """language empty binary encoding too_large licence repository_cap unreadable truncated
+    unsafe_path link device encrypted archive_bomb folder""".split()  # noqa: SIM905
+)
+"""Reasons that come before the rules: such files are no part of what the rules kept or dropped."""
+
 SCHEMA = pa.schema(
     [
         ("repository", pa.string()),
@@ -87,6 +95,7 @@ def summarise(plan: pa.Table, repositories: pa.Table) -> Summary:
     def total(column: str) -> int:
         return sum(repositories[column].to_pylist())
 
+    ruled, passed = _rule_bytes(plan)
     counts = {
         "repositories": repositories.num_rows,
         "files": plan.num_rows,
@@ -94,13 +103,30 @@ def summarise(plan: pa.Table, repositories: pa.Table) -> Summary:
         "files_held_out": splits["held_out"],
         "documents": total("num_documents"),
         "edges": total("num_edges"),
-        "bytes_read": total("bytes_read"),
+        "bytes_read": sum(
+            size
+            for size, reason in zip(
+                plan["num_bytes"].to_pylist(), plan["reason"].to_pylist(), strict=True
+            )
+            if reason not in ("repository_cap", "language", "too_large")
+        ),
         "bytes_kept": total("bytes_kept"),
         **{f"rejects_{name}": reasons[name] for name in sorted(reasons) if name},
     }
     ordered = total("num_ordered_edges")
     metrics = {
+        "rule_kept_share": passed / max(ruled, 1),
         "kept_share": counts["bytes_kept"] / max(counts["bytes_read"], 1),
         "edges_broken_share": total("num_broken_edges") / max(ordered, 1),
     }
     return Summary(counts, metrics)
+
+
+def _rule_bytes(plan: pa.Table) -> tuple[int, int]:
+    """Return the bytes that the paper's rules saw, and those they let pass."""
+    ruled = passed = 0
+    for size, reason in zip(plan["num_bytes"].to_pylist(), plan["reason"].to_pylist(), strict=True):
+        if reason not in _NEVER_RULED:
+            ruled += size
+            passed += 0 if reason in RULE_REASONS else size
+    return ruled, passed
