@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from tests.made_corpus import real_files, small_tokenizer
 
-ODD = st.sampled_from([*map(chr, range(128)), " ", "\n", "\r\n", "\t", "\xe9", "\x85", "\xa0", "\u4e2d"])
+ODD = st.sampled_from(
+    [*map(chr, range(128)), " ", "\n", "\r\n", "\t", "\xe9", "\x85", "\xa0", "\u4e2d"]
+)
 
 
 def reference(text: str) -> list[int]:
