@@ -1,10 +1,10 @@
 import json
 
 import pytest
+
 from gristmill.errors import ModelError, RecipeError
 from gristmill.tokens.bpe import adopt, sample_key, sample_threshold, train
 from gristmill.tokens.special import SPECIAL
-
 from tests.made_corpus import real_files, small_tokenizer
 
 

@@ -2,10 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+
 from gristmill.errors import RequestError
 from gristmill.tokens.chat import chat_prompt, chat_spans
 from gristmill.tokens.tokenizer_folder import SYSTEM
-
 from tests.made_corpus import small_tokenizer
 
 USER = {"role": "user", "content": "Sort a list.\n"}

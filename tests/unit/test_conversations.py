@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from gristmill.errors import RecipeError
 from gristmill.tokens.conversations import BUNDLED, read_set
 

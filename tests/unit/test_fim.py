@@ -1,10 +1,10 @@
 import math
 
-from gristmill.tokens.config import Fim
-from gristmill.tokens.fim import MASKED_SHARE, Split, infill_prompt, lay_out, split_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.tokens.config import Fim
+from gristmill.tokens.fim import MASKED_SHARE, Split, infill_prompt, lay_out, split_of
 from tests.made_corpus import real_files, small_tokenizer
 
 

@@ -1,14 +1,15 @@
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gristmill.errors import RecipeError
 from gristmill.storage import Storage
 from gristmill.tokens.instructions import encode_conversation, write_instruction_shards
 from gristmill.tokens.shards import Shards
 from gristmill.tokens.tokenizer_folder import SYSTEM
-
 from tests.made_corpus import small_tokenizer
 
 
@@ -47,7 +48,7 @@ def test_whole_conversations_are_packed(tmp_path: Path) -> None:
         row = shards.row(number)
         assert row.loss_mask is not None and not row.loss_mask[row.num_tokens :].any()
         bounds = [place for place in row.bounds.tolist() if place <= row.num_tokens]
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in itertools.pairwise(bounds):
             ids, mask = row.tokens[start:end], row.loss_mask[start:end]
             assert ids[0] == tokenizer.special.bos and ids[-1] == tokenizer.special.eot
             found.append(tokenizer.decode(ids[mask].tolist()))

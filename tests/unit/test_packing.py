@@ -1,7 +1,8 @@
 import numpy as np
-from gristmill.tokens.packing import pack
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gristmill.tokens.packing import pack
 
 
 @given(st.integers(1, 60).flatmap(lambda t: st.tuples(st.just(t), st.lists(st.integers(1, t)))))

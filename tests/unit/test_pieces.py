@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from gristmill.corpus.documents import Document
-from gristmill.tokens.config import Fim
-from gristmill.tokens.pieces import Layout, Pieces, make_pieces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.corpus.documents import Document
+from gristmill.tokens.config import Fim
+from gristmill.tokens.pieces import Layout, Pieces, make_pieces
 from tests.made_corpus import document, package_documents, small_tokenizer
 
 

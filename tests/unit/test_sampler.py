@@ -1,7 +1,8 @@
 import pytest
-from gristmill.tokens.sampler import permuted, row_at
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gristmill.tokens.sampler import permuted, row_at
 
 
 @given(st.integers(1, 700), st.integers(0, 2**40), st.integers(0, 9))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
+
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
 from gristmill.tokens.shard_cache import ShardCache, default_folder

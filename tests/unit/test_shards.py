@@ -1,13 +1,15 @@
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
 from gristmill.tokens.shards import MANIFEST, Manifest, Shards, ShardWriter, dtype_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ROWS = st.lists(
     st.lists(st.lists(st.integers(0, 90_000), min_size=1, max_size=5), min_size=1, max_size=3),
@@ -46,7 +48,7 @@ def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, shards: list) 
         assert found.num_tokens == len(flat)
         bounds = found.bounds.tolist()
         assert bounds[0] == 0 and bounds[-1] == 16 and bounds == sorted(set(bounds))
-        cut = [found.tokens[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)]
+        cut = [found.tokens[a:b].tolist() for a, b in itertools.pairwise(bounds)]
         assert cut[: len(row)] == row
         assert found.loss_mask is not None
         assert found.loss_mask.tolist() == [t % 2 == 0 for t in flat] + [False] * (16 - len(flat))

@@ -3,13 +3,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from gristmill.errors import ModelError
 from gristmill.storage import Storage
 from gristmill.tokens.special import SPECIAL
 from gristmill.tokens.tokenizer import Tokenizer
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.made_corpus import real_files, small_tokenizer
 
 TEXTS = st.text() | st.lists(
@@ -54,7 +54,7 @@ def test_transformers_reads_the_folder_with_equal_ids(tmp_path: Path) -> None:
     tokenizer = small_tokenizer()
     tokenizer.save(tmp_path, max_position=1 << 20)
     theirs = transformers.AutoTokenizer.from_pretrained(str(tmp_path))
-    for text in list(real_files().values())[::50] + ["", "\xfc \u4e2d\u6587", "x\r\n\ty 12"]:
+    for text in [*list(real_files().values())[::50], "", "ü 中文", "x\r\n\ty 12"]:
         ids = tokenizer.encode(text)
         assert theirs(text, add_special_tokens=False).input_ids == ids
         assert theirs(text).input_ids == [tokenizer.special.bos, *ids]
@@ -75,7 +75,7 @@ def test_folders_that_hold_no_tokenizer_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no .*tokenizer\.json"):
         Tokenizer.load(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ModelError, match="cannot|can be read"):
+    with pytest.raises(ModelError, match="can be read"):
         Tokenizer.load(tmp_path)
     values = json.loads(small_tokenizer().text)
     values["added_tokens"] = [t for t in values["added_tokens"] if t["content"] != "<|EOT|>"]

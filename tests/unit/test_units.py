@@ -2,7 +2,6 @@ from pathlib import Path
 
 from gristmill.storage import Storage
 from gristmill.tokens.units import Unit, read_unit, units_of, windows_of
-
 from tests.made_corpus import document, write_documents
 
 

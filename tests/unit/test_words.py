@@ -1,9 +1,9 @@
 import json
 
-from gristmill.tokens.words import WordEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.tokens.words import WordEncoder
 from tests.made_corpus import real_files, small_tokenizer
 
 ODD = st.sampled_from(
