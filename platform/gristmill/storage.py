@@ -73,7 +73,7 @@ class Storage:
     def read_bytes(self, path: str) -> bytes:
         """Return a file's bytes. Raises StoreError naming the file."""
         try:
-            with self.filesystem.open_input_stream(self.where(path)) as stream:
+            with self.filesystem.open_input_stream(self.where(path), compression=None) as stream:
                 return bytes(stream.read())
         except OSError as error:
             raise StoreError(f"{self.url}/{path} cannot be read: {error}") from error
@@ -84,7 +84,9 @@ class Storage:
             parent = self.where(path).rsplit("/", 1)[0]
             self.filesystem.create_dir(parent, recursive=True)
             if self.local() is None:  # object stores make a PUT visible at once
-                with self.filesystem.open_output_stream(self.where(path)) as stream:
+                with self.filesystem.open_output_stream(
+                    self.where(path), compression=None
+                ) as stream:
                     stream.write(data)
                 return
             aside = Path(self.where(path) + ".part")
@@ -115,7 +117,7 @@ class Storage:
         """Open a file for writing, its folder made (a `pyarrow.NativeFile`). Raises StoreError."""
         try:
             self.filesystem.create_dir(self.where(path).rsplit("/", 1)[0], recursive=True)
-            return self.filesystem.open_output_stream(self.where(path))
+            return self.filesystem.open_output_stream(self.where(path), compression=None)
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {error}") from error
 
@@ -130,6 +132,11 @@ class Storage:
     def upload(self, source: Path, path: str) -> None:
         """Copy a local file or folder to `path`."""
         pafs.copy_files(str(source), self.where(path), pafs.LocalFileSystem(), self.filesystem)
+
+    def copy_from(self, other: Storage, path: str) -> None:
+        """Copy the folder or file at `path` of another storage to the same path here."""
+        self.filesystem.create_dir(self.where(path).rsplit("/", 1)[0], recursive=True)
+        pafs.copy_files(other.where(path), self.where(path), other.filesystem, self.filesystem)
 
     def download(self, path: str, target: Path) -> Path:
         """Return a local path of a file or folder: itself when local, else a copy made at `target`."""
