@@ -51,10 +51,21 @@ def save_model(
 
     `eos` are the ids that end a generation; the first is the config's own `eos_token_id`.
     """
-    save_weights(
-        folder, model.config, _saved_tensors(model), dtype or model.norm.weight.dtype,
-        max_shard_bytes=max_shard_bytes,
-    )  # fmt: skip
+    named = ((saved_name(name), tensor) for name, tensor in model.named_parameters())
+    dtype = dtype or model.norm.weight.dtype
+    save_weights(folder, model.config, named, dtype, max_shard_bytes=max_shard_bytes)
+    save_companions(folder, tokenizer_folder, bos=bos, eos=eos, pad=pad)
+
+
+def save_companions(
+    folder: Path,
+    tokenizer_folder: Path | None,
+    *,
+    bos: int | None = None,
+    eos: int | Sequence[int] | None = None,
+    pad: int | None = None,
+) -> None:
+    """Add to saved weights what generation needs: the special ids and the tokenizer's files."""
     ends = [eos] if isinstance(eos, int) else list(eos or [])
     ids = {"bos_token_id": bos, "eos_token_id": ends[0] if ends else None, "pad_token_id": pad}
     known = {key: value for key, value in ids.items() if value is not None}
@@ -129,8 +140,7 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
             f"model folder {folder} has weights that a plain Llama has not: {', '.join(extra[:5])}"
         )
     model.load_state_dict(state, strict=False, assign=True)
-    if config.shape.tie_embeddings:
-        model.lm_head.weight = model.embed_tokens.weight
+    model.tie()
     return model
 
 
@@ -269,11 +279,6 @@ def _weight_files(folder: Path) -> list[Path]:
         if (folder / name).is_file():
             return [folder / name]
     raise ModelError(f"model folder {folder} has no {WEIGHTS}, no {INDEX} and no pytorch_model.bin")
-
-
-def _saved_tensors(model: Llama) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in model.named_parameters():
-        yield saved_name(name), tensor
 
 
 def saved_name(name: str) -> str:

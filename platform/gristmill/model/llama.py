@@ -165,11 +165,16 @@ class Llama(nn.Module):
         self.config = config
         self.checkpoint_blocks = False
         """Keep one activation a layer and recompute the rest in the backward pass."""
-        self.embed_tokens = nn.Embedding(config.vocab_rows, shape.hidden_size)
+        table = torch.empty(config.vocab_rows, shape.hidden_size)  # nn.Embedding would fill it
+        self.embed_tokens = nn.Embedding(config.vocab_rows, shape.hidden_size, _weight=table)
         self.layers = nn.ModuleList(Block(shape) for _ in range(shape.num_layers))
         self.norm = RMSNorm(shape.hidden_size, shape.rms_norm_eps)
         self.lm_head = nn.Linear(shape.hidden_size, config.vocab_rows, bias=False)
-        if shape.tie_embeddings:
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the head the embedding, where the shape says so."""
+        if self.config.shape.tie_embeddings:
             self.lm_head.weight = self.embed_tokens.weight
 
     def forward(self, tokens_N: Tensor, positions_N: Tensor, attend: Attend) -> Tensor:

@@ -49,6 +49,8 @@ class Training(Section):
     zero_stage: Literal[0, 1, 2, 3] = context(2)
     micro_batch: int = context(1)
     workers: int = context(2)
+    threads: int = context(1)
+    """CPU cores of one worker."""
     activation_checkpointing: bool = context(False)
     compile: bool = context(False)
     checkpoint_every: int = context(500)

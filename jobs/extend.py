@@ -1,0 +1,42 @@
+"""Stage `extend`: a model for longer sequences (paper section 3.6), on Ray Train with DeepSpeed.
+
+    gristmill run laptop extend
+    ray job submit --working-dir . -- python -m jobs.extend --recipe laptop --store S
+
+RoPE's base and linear scale change, then a few steps on longer sequences at the final learning rate.
+"""
+
+from collections.abc import Sequence
+
+from gristmill.errors import RecipeError
+from jobs.pretrain import model_from
+from jobs.stage import Outcome, StageContext, run_stage
+from jobs.training import train_stage
+
+
+def work(context: StageContext) -> Outcome:
+    """Train the pretrained model on the tokens made for this stage."""
+    section = context.recipe.extend
+    if section is None:
+        raise RecipeError(f"recipe {context.recipe.name} has no extend section")
+    if "pretrain" not in context.inputs:
+        raise RecipeError(
+            "extend goes on from pretrain's model; give the recipe a pretrain section"
+        )
+    model = model_from(context.inputs["pretrain"].storage.child("model").url).model_copy(
+        update={
+            "rope_theta": section.rope_theta,
+            "rope_scale": section.rope_scale,
+            "max_position": section.tokens.sequence_length,
+        }
+    )
+    return train_stage(context, section, model, context.inputs["tokens:extend"].storage)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stage; return the exit code."""
+    return run_stage("extend", work, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,257 @@
+"""DeepSpeed around the objective: ZeRO 0-3 on gloo or NCCL, and full weights in and out of it.
+
+Precision is fp32, or bf16 with fp32 master weights, fp32 accumulation and fp32 reduction. bf16 under
+ZeRO 0 and 1 silently changes numerics in DeepSpeed 0.19 (another optimizer class), so those stages run
+as ZeRO 2 then: the result is the same, the memory less. Gradients come out as the sum over the global
+batch: the caller weighs the loss by `1 / targets of the global batch`.
+
+Weights and Adam's moments are read and written whole, one parameter at a time, whatever the stage and
+world size: that is what makes checkpoints free of both. All of these calls are collective.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gristmill.model.llama import Llama
+from gristmill.training.batch import Batch
+from gristmill.training.config import Training
+from gristmill.training.objective import Objective, decay_groups
+from gristmill.training.request import ModelRequest
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+MASTER = "master"
+
+
+def prepare_process(device: torch.device, threads: int) -> None:
+    """Settle what must be settled before DeepSpeed is imported: accelerator, threads, quiet."""
+    scripts = str(Path(sys.executable).parent)  # ninja's place, for extensions DeepSpeed builds
+    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = scripts + os.pathsep + os.environ.get("PATH", "")
+    os.environ.setdefault("DS_ACCELERATOR", device.type)
+    torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", "`torch.distributed", FutureWarning)  # DeepSpeed's calls
+    import deepspeed
+
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    if device.type == "cpu":
+        # The shared-memory helper only serves inference; without it there is nothing to compile.
+        deepspeed.ops.__compatible_ops__ = {}
+        _import_muon_uncompiled()
+    if not deepspeed.comm.is_initialized():
+        deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl")
+
+
+class ShardedModel:
+    """The objective, sharded over the ranks of the initialised process group."""
+
+    def __init__(
+        self, request: ModelRequest, training: Training, accumulate: int, device: torch.device
+    ) -> None:
+        import deepspeed
+
+        self.device = device
+        self.stage = effective_stage(training)
+        self.world = torch.distributed.get_world_size()
+        self.clip_norm = training.optimizer.clip_norm
+        self._norm = 0.0
+        config = engine_config(training, self.stage, accumulate, self.world)
+        with torch.device(device if self.stage < 3 else "cpu"):
+            self.llama = _empty(request, config, self.stage)
+        self.llama.checkpoint_blocks = training.activation_checkpointing
+        if training.compile:
+            self.llama.compile_blocks()
+        objective = Objective(self.llama, training.z_loss)
+        optimizer = torch.optim.AdamW(
+            decay_groups(objective, training.optimizer.weight_decay),
+            lr=training.learning_rate,
+            betas=(training.optimizer.beta1, training.optimizer.beta2),
+            eps=training.optimizer.eps,
+            fused=True,
+        )
+        self.engine: Any = deepspeed.initialize(
+            model=objective, optimizer=optimizer, config=config
+        )[0]
+        self.named = dict(self.llama.named_parameters())
+
+    def backward(self, batch: Batch, total_targets: int) -> Tensor:
+        """Add a micro-batch's gradient; return its summed cross-entropy."""
+        weight = self.world / max(total_targets, 1)  # ZeRO averages over ranks
+        loss, entropy = self.engine(batch, weight)
+        # A tensor of its own: at stage 0 DeepSpeed would divide the engine's output by `accumulate`.
+        self.engine.backward(loss * 1.0, scale_wrt_gas=False)
+        result: Tensor = entropy
+        return result
+
+    def micro_step(self, *, last: bool) -> None:
+        """End a micro-batch; the `last` of a step updates the weights."""
+        if self.stage == 0 and last and self.clip_norm > 0:
+            norm = nn.utils.clip_grad_norm_(self.named.values(), self.clip_norm)
+            self._norm = float(norm)
+        self.engine.step()
+
+    def shapes(self) -> dict[str, torch.Size]:
+        """Return the shape of each whole parameter, by name."""
+        return {
+            name: getattr(parameter, "ds_shape", parameter.shape)
+            for name, parameter in self.named.items()
+        }
+
+    def set_learning_rate(self, value: float) -> None:
+        """Set the learning rate of the next update."""
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = value
+
+    def gradient_norm(self) -> float:
+        """Return the norm before clipping of the last update's gradient."""
+        return self._norm if self.stage == 0 else float(self.engine.get_global_grad_norm() or 0.0)
+
+    def read(self, key: str) -> Iterator[tuple[str, Tensor]]:
+        """Yield each parameter's whole fp32 `master` or moment, in a fixed order. Collective."""
+        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+
+        for name, parameter in self.named.items():
+            if self.stage == 0:
+                whole = parameter if key == MASTER else self._state(parameter)[key]
+            elif key == MASTER:
+                whole = safe_get_full_fp32_param(parameter)
+            else:
+                whole = safe_get_full_optimizer_state(parameter, key)
+            yield name, whole.detach()
+
+    def write_weight(self, name: str, whole: Tensor) -> None:
+        """Set a parameter, in fp32 and in the precision it is computed with."""
+        self._write(name, MASTER, whole)
+        parameter = self.named[name]
+        if self.stage == 3:
+            _partition(parameter).copy_(self._slice_of(parameter, whole))
+        else:
+            parameter.data.copy_(whole)
+
+    def write_moment(self, name: str, key: str, whole: Tensor) -> None:
+        """Set one of a parameter's moments; `begin_moments` comes first."""
+        self._write(name, key, whole)
+
+    def begin_moments(self, updates: int) -> None:
+        """Make the optimizer's state as it is after `updates` updates, moments still zero."""
+        optimizer = self.engine.optimizer
+        if self.stage == 0:
+            for parameter in self.named.values():
+                self._state(parameter).update(_fresh_state(parameter, updates))
+            return
+        inner = optimizer.optimizer
+        flat = (
+            optimizer.fp32_partitioned_groups_flat
+            if self.stage == 3
+            else optimizer.single_partition_of_fp32_groups
+        )
+        for partition in flat:
+            inner.state[partition] = _fresh_state(partition, updates)
+        if self.stage < 3:
+            optimizer._lazy_init_hp_params_optimizer_state()
+
+    def _write(self, name: str, key: str, whole: Tensor) -> None:
+        from deepspeed.utils import (
+            safe_set_full_fp32_param,
+            safe_set_full_optimizer_state,
+            safe_set_local_fp32_param,
+            safe_set_local_optimizer_state,
+        )
+
+        parameter = self.named[name]
+        if self.stage == 0:
+            target = parameter.data if key == MASTER else self._state(parameter)[key]
+            target.copy_(whole)
+            return
+        value = whole.to(self.device)
+        if self.stage == 3:
+            value = self._slice_of(parameter, value)
+            if key == MASTER:
+                safe_set_local_fp32_param(parameter, value)
+            else:
+                safe_set_local_optimizer_state(parameter, value, key)
+        elif key == MASTER:
+            safe_set_full_fp32_param(parameter, value)
+        else:
+            safe_set_full_optimizer_state(parameter, value, key)
+
+    def _slice_of(self, parameter: nn.Parameter, whole: Tensor) -> Tensor:
+        """Return this rank's ZeRO-3 partition of a whole value, padded with zeros at the end."""
+        size = _partition(parameter).numel()
+        flat = whole.flatten()[torch.distributed.get_rank() * size :][:size]
+        return nn.functional.pad(flat, (0, size - flat.numel()))
+
+    def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
+        state: dict[str, Any] = self.engine.optimizer.state[parameter]
+        return state
+
+
+def effective_stage(training: Training) -> int:
+    """Return the ZeRO stage that is run: bf16 never runs below 2 (see the module's docstring)."""
+    return max(training.zero_stage, 2) if training.precision == "bf16" else training.zero_stage
+
+
+def engine_config(training: Training, stage: int, accumulate: int, world: int) -> dict[str, Any]:
+    """Return DeepSpeed's config."""
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": training.micro_batch,
+        "gradient_accumulation_steps": accumulate,
+        "train_batch_size": training.micro_batch * accumulate * world,
+        # At stage 0 DeepSpeed does not tell the norm it clips by, so `micro_step` clips.
+        "gradient_clipping": training.optimizer.clip_norm if stage else 0.0,
+        "zero_optimization": {"stage": stage, "overlap_comm": False},
+        "communication_data_type": "fp32",
+        "steps_per_print": 1_000_000_000,
+        "wall_clock_breakdown": False,
+    }
+    if training.precision == "bf16":
+        config["bf16"] = {"enabled": True}
+        config["data_types"] = {"grad_accum_dtype": "fp32"}
+    return config
+
+
+def _import_muon_uncompiled() -> None:
+    """Import DeepSpeed's Muon, which it does in any case, without loading torch's compiler (2 s)."""
+    compiler = torch.compile
+    torch.compile = lambda function=None, **_: function or (lambda inner: inner)  # type: ignore
+    try:
+        importlib.import_module("deepspeed.runtime.zero.muon.muon_optimizer")
+    finally:
+        torch.compile = compiler
+
+
+def _empty(request: ModelRequest, config: dict[str, Any], stage: int) -> Llama:
+    """Return the decoder with memory for its weights but no values; partitioned at once in ZeRO 3."""
+    if stage == 3:
+        import deepspeed
+
+        with deepspeed.zero.Init(config_dict_or_path=config):
+            return Llama(request.config())
+    device = torch.get_default_device()
+    with torch.device("meta"):
+        llama = Llama(request.config())
+    llama.to_empty(device=device)
+    llama.tie()
+    return llama
+
+
+def _partition(parameter: nn.Parameter) -> Tensor:
+    """Return what this rank holds of a parameter in ZeRO 3."""
+    held = getattr(parameter, "ds_tensor", None)
+    assert isinstance(held, Tensor), "ZeRO 3 partitions every parameter"
+    return held
+
+
+def _fresh_state(like: Tensor, updates: int) -> dict[str, Tensor]:
+    step = torch.tensor(float(updates), dtype=torch.float32, device=like.device)
+    return {"step": step, **{key: torch.zeros_like(like) for key in MOMENTS}}

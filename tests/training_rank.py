@@ -1,0 +1,84 @@
+"""One rank of a training group without Ray: `python training_rank.py PLAN.json RANK`.
+
+PLAN holds `world`, `port` and `runs`: a list of {request, die_after?}. The runs are carried out one
+after the other in one process group; with `die_after` the process ends hard once that step is drawn.
+`start` runs all ranks of a plan and returns their exit codes.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+def start(folder: Path, runs: list[dict[str, Any]], world: int = 1) -> list[int]:
+    """Carry out `runs` on `world` ranks; the ranks' output lies in `folder`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({"world": world, "port": port, "runs": runs}))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), str(ROOT)]),
+        "OMP_NUM_THREADS": "1",
+    }
+    ranks = []
+    for rank in range(world):
+        with (folder / f"rank-{rank}.log").open("w") as output:
+            command = [sys.executable, str(Path(__file__)), str(plan), str(rank)]
+            ranks.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+    codes = [0] * world
+    while any(rank.poll() is None for rank in ranks):
+        for number, rank in enumerate(ranks):
+            try:
+                codes[number] = rank.wait(0.2)
+            except subprocess.TimeoutExpired:
+                continue
+            if codes[number] != 0:  # the others would wait for it
+                for other in ranks:
+                    other.kill()
+    return [rank.wait() for rank in ranks]
+
+
+def logs(folder: Path) -> str:
+    """Return what the ranks printed."""
+    return "\n".join(path.read_text() for path in sorted(folder.glob("rank-*.log")))
+
+
+def main(plan_path: str, rank: str) -> None:
+    """Be one rank."""
+    from gristmill.training.loop import run
+    from gristmill.training.request import TrainRequest
+
+    plan = json.loads(Path(plan_path).read_text())
+    os.environ.update(
+        RANK=rank,
+        LOCAL_RANK=rank,
+        WORLD_SIZE=str(plan["world"]),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(plan["port"]),
+    )
+
+    class Fuse:
+        def __init__(self, die_after: int | None) -> None:
+            self.die_after = die_after
+
+        def update(
+            self, done: float, total: float | None = None, unit: str = "items", **figures: float
+        ) -> None:
+            if done == self.die_after:
+                os._exit(9)
+
+    for item in plan["runs"]:
+        request = TrainRequest.model_validate(item["request"], strict=False)
+        run(request, progress=Fuse(item.get("die_after")))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,190 @@
+"""The step loop on real process groups: every ZeRO stage, world size and cut gives the same run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gristmill.model.attention import PackedAttention
+from gristmill.model.config import SIZES
+from gristmill.model.folder import load_model
+from gristmill.model.llama import Llama
+from gristmill.storage import Storage
+from gristmill.tokens.shards import Manifest, ShardWriter
+from gristmill.training.config import Optimizer, Schedule, Training
+from gristmill.training.metrics import read_metrics
+from gristmill.training.objective import Objective, decay_groups
+from gristmill.training.request import ModelRequest, TrainRequest
+from gristmill.training.samples import Samples
+from gristmill.training.schedule import learning_rate
+from tests.model_folder import tiny_tokenizer
+from tests.training_rank import logs, start
+
+LENGTH, ROWS, STEPS, BATCH = 32, 24, 6, 5
+TRAINING = Training(
+    batch_sequences=BATCH,
+    learning_rate=5e-3,
+    schedule=Schedule(warmup_steps=2),
+    optimizer=Optimizer(clip_norm=0.5),
+    precision="fp32",
+    checkpoint_every=2,
+    micro_batch=2,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer, and rows of ragged documents and loss masks, padded by up to a few tokens."""
+    folder = tmp_path_factory.mktemp("data")
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(folder / "tokenizer")
+    random = np.random.default_rng(5)
+    rows, masks = [], []
+    for _ in range(ROWS):
+        first = int(random.integers(4, LENGTH - 6))
+        lengths = [first, LENGTH - first - int(random.integers(0, 4))]
+        rows.append([random.integers(0, 300, length) for length in lengths])
+        masks.append([random.random(length) < 0.7 for length in lengths])
+    special = tokenizer.special
+    storage = Storage.open(str(folder / "tokens"))
+    writer = ShardWriter(storage, LENGTH, tokenizer.vocab_rows, special.pad)
+    shard = writer.write("epoch-0/shard-00000", rows, masks)
+    Manifest(
+        sequence_length=LENGTH,
+        dtype="uint16",
+        vocab_rows=tokenizer.vocab_rows,
+        pad=special.pad,
+        tokenizer=tokenizer.digest,
+        rows=ROWS,
+        tokens=sum(len(piece) for row in rows for piece in row),
+        shards=(shard,),
+    ).write(storage)
+    return folder
+
+
+def request_of(data: Path, output: Path, **training: Any) -> dict[str, Any]:
+    tokenizer = tiny_tokenizer()
+    return TrainRequest(
+        stage="pretrain",
+        seed=7,
+        steps=STEPS,
+        training=TRAINING.model_copy(update=training),
+        model=ModelRequest(
+            shape=SIZES["tiny"],
+            vocab_rows=tokenizer.vocab_rows,
+            max_position=LENGTH,
+            rope_theta=10000.0,
+            initializer_std=0.05,
+        ),
+        rows=str(data / "tokens"),
+        tokenizer=str(data / "tokenizer"),
+        output=str(output),
+    ).model_dump(mode="json")
+
+
+def losses(output: Path) -> list[float]:
+    return [line["loss"] for line in read_metrics(Storage.open(str(output)))]
+
+
+def reference(data: Path) -> tuple[list[float], Llama]:
+    """The same run written down plainly: one process, one batch, torch's optimizer."""
+    from gristmill.model.llama import initialize
+    from gristmill.tokens.shards import Shards
+
+    request = TrainRequest.model_validate(request_of(data, data), strict=False)
+    model = Llama(request.model.config())
+    initialize(model, request.model.initializer_std, request.seed)
+    objective = Objective(model)
+    optimizer = torch.optim.AdamW(decay_groups(objective, 0.1), lr=1.0, betas=(0.9, 0.95), eps=1e-8)
+    samples = Samples(
+        Shards.open(Storage.open(request.rows)), (ROWS,), request.seed, BATCH, BATCH, True
+    )
+    found = []
+    for step in range(STEPS):
+        (batch,) = samples.batches(step)
+        for group in optimizer.param_groups:
+            tokens = BATCH * LENGTH
+            group["lr"] = learning_rate(
+                TRAINING.schedule, 5e-3, step * tokens, STEPS * tokens, tokens
+            )
+        loss, entropy = objective(batch, 1 / batch.num_targets)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        found.append(entropy.item() / batch.num_targets)
+    return found, model
+
+
+@pytest.fixture(scope="module")
+def traces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs of every stage on one and two ranks, fp32 and bf16, and with other cuts of the batch."""
+    folder = tmp_path_factory.mktemp("runs")
+    found: dict[str, Path] = {}
+    for world in (1, 2):
+        settings: dict[str, dict[str, Any]] = {
+            f"zero{stage}-fp32-{world}": {"zero_stage": stage} for stage in (0, 1, 2, 3)
+        }
+        settings[f"zero2-bf16-{world}"] = {"precision": "bf16"}
+        settings[f"zero3-bf16-{world}"] = {"precision": "bf16", "zero_stage": 3}
+        settings[f"micro1-{world}"] = {"micro_batch": 1}
+        settings[f"micro8-{world}"] = {"micro_batch": 8}
+        settings[f"recompute-{world}"] = {"activation_checkpointing": True}
+        found |= {name: folder / name for name in settings}
+        place = folder / f"world-{world}"
+        place.mkdir()
+        runs = [
+            {"request": request_of(data, folder / name, **changes)}
+            for name, changes in settings.items()
+        ]
+        assert start(place, runs, world) == [0] * world, logs(place)
+    return found
+
+
+def test_every_stage_world_and_cut_gives_the_plain_run(traces: dict[str, Path], data: Path) -> None:
+    wanted, model = reference(data)
+    assert wanted[-1] < wanted[0]
+    for name, output in traces.items():
+        if "bf16" in name:
+            assert losses(output) == pytest.approx(wanted, abs=0.02), name
+            continue
+        assert losses(output) == pytest.approx(wanted, abs=2e-5), name
+        weights = dict(load_model(output / "model").named_parameters())
+        for key, value in model.named_parameters():
+            assert (weights[key] - value).abs().max() < 2e-4, (name, key)
+
+
+def test_the_model_folder_is_whole(traces: dict[str, Path]) -> None:
+    folder = traces["zero3-bf16-2"] / "model"
+    values = json.loads((folder / "config.json").read_text())
+    assert values["dtype"] == "bfloat16"
+    assert (folder / "tokenizer.json").is_file()
+    special = tiny_tokenizer().special
+    assert (
+        json.loads((folder / "generation_config.json").read_text())["eos_token_id"] == special.eos
+    )
+    model = load_model(folder)
+    hidden = model(torch.arange(8), torch.arange(8), PackedAttention((0, 8)))
+    assert torch.isfinite(model.logits(hidden)).all()
+    left = sorted(path.name for path in (traces["zero3-bf16-2"] / "checkpoints").iterdir())
+    assert left == ["step-00000004", "step-00000006"]
+
+
+def test_a_killed_run_goes_on_to_the_same_last_bit(
+    data: Path, traces: dict[str, Path], tmp_path: Path
+) -> None:
+    for name, changes in [
+        ("zero2-fp32-2", {"zero_stage": 2}),
+        ("zero2-bf16-2", {"precision": "bf16"}),
+        ("zero3-bf16-2", {"precision": "bf16", "zero_stage": 3}),
+    ]:
+        request = request_of(data, tmp_path / name, **changes)
+        assert start(tmp_path, [{"request": request, "die_after": 5}], 2) != [0, 0]
+        assert start(tmp_path, [{"request": request}], 2) == [0, 0], logs(tmp_path)
+        assert losses(tmp_path / name) == losses(traces[name])
+        ours, theirs = (load_model(path / "model") for path in (tmp_path / name, traces[name]))
+        for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(one, other)
