@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from gristmill import recipe as recipes
 from gristmill.artifacts import Artifact, Draft, SourceIdentity, Store
 from gristmill.corpus.sources import resolve_sources
-from gristmill.errors import GristmillError, RecipeError
+from gristmill.errors import GristmillError, RecipeError, StoreError
 from gristmill.pipeline import POOLS, Step, steps_of
 from gristmill.progress import LineProgress, Progress
 from jobs.identity import code_identity
@@ -31,6 +31,9 @@ Sources = tuple[SourceIdentity, ...]
 
 DIED = 70
 """Exit code of a job that met an error nobody foresaw, a lost node say: worth another attempt."""
+
+CHECKPOINTS = "checkpoints"
+"""Where a training keeps them in its artifact; a resumed one begins with those of the one it extends."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,11 @@ def carry_out(
         return made
     inputs = find_inputs(step, steps, store)
     draft = store.draft(step.name, step.fingerprint, keep=True)
+    extended = _extended(step, store)
+    if extended is not None:
+        inputs["resumed"] = extended
+        if not draft.storage.folders(CHECKPOINTS):
+            draft.storage.copy_from(extended.storage, CHECKPOINTS)
     progress = LineProgress(step.key)
     context = StageContext(step, inputs, store, progress, sources, draft=draft)
     outcome = work(context)
@@ -143,6 +151,20 @@ def carry_out(
         counts=outcome.counts,
         metrics=outcome.metrics,
     )
+
+
+def _extended(step: Step, store: Store) -> Artifact | None:
+    """Return the finished training that the step goes on from (`run --resume`). Raises StoreError."""
+    mark = step.config.get("resume_from")
+    if mark is None:
+        return None
+    artifact = store.find(mark)
+    if artifact is None:
+        raise StoreError(
+            f"step {step.key} extends a training that is no longer in {store.storage.url} "
+            f"(fingerprint {mark[:12]}); run without --resume to train from the start"
+        )
+    return artifact
 
 
 def find_inputs(step: Step, steps: Mapping[str, Step], store: Store) -> dict[str, Artifact]:

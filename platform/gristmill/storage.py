@@ -130,13 +130,12 @@ class Storage:
             self.filesystem.delete_file(self.where(path))
 
     def upload(self, source: Path, path: str) -> None:
-        """Copy a local file or folder to `path`."""
-        pafs.copy_files(str(source), self.where(path), pafs.LocalFileSystem(), self.filesystem)
+        """Copy a local file or folder to `path`. Raises StoreError."""
+        self._copy(pafs.LocalFileSystem(), str(source), path)
 
     def copy_from(self, other: Storage, path: str) -> None:
         """Copy the folder or file at `path` of another storage to the same path here."""
-        self.filesystem.create_dir(self.where(path).rsplit("/", 1)[0], recursive=True)
-        pafs.copy_files(other.where(path), self.where(path), other.filesystem, self.filesystem)
+        self._copy(other.filesystem, other.where(path), path)
 
     def download(self, path: str, target: Path) -> Path:
         """Return a local path of a file or folder: itself when local, else a copy made at `target`."""
@@ -148,6 +147,16 @@ class Storage:
         pafs.copy_files(self.where(path), str(aside), self.filesystem, pafs.LocalFileSystem())
         aside.replace(target)
         return target
+
+    def _copy(self, filesystem: pafs.FileSystem, source: str, path: str) -> None:
+        target = self.where(path)
+        is_folder = filesystem.get_file_info(source).type == pafs.FileType.Directory
+        try:  # pyarrow makes the folders below a copied folder, not the folder itself
+            folder = target if is_folder else target.rsplit("/", 1)[0]
+            self.filesystem.create_dir(folder, recursive=True)
+            pafs.copy_files(source, target, filesystem, self.filesystem)
+        except OSError as error:
+            raise StoreError(f"{source} cannot be copied to {self.url}/{path}: {error}") from error
 
     def _entries(self, path: str, recursive: bool) -> Entries:
         selector = pafs.FileSelector(self.where(path), allow_not_found=True, recursive=recursive)
