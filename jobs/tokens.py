@@ -77,6 +77,8 @@ class _Run:
     counts: Counts = field(default_factory=Counts)
     shards: list[Any] = field(default_factory=list)
     """References to the shards, in order."""
+    running: list[Any] = field(default_factory=list)
+    """References to tasks that may still run; kept only where workers are limited."""
     rows: int = 0
 
     def window(self, units: Sequence[Unit], epoch: int) -> None:
@@ -89,8 +91,9 @@ class _Run:
         for number, start in enumerate(range(0, plan.num_rows, step), start=first_of_epoch):
             rows = _rows(plan, start, min(start + step, plan.num_rows))
             name = f"epoch-{epoch}/shard-{number:05d}"
-            task = self._on_pool(write_shard)
-            self.shards.append((epoch, task.remote(writer, name, epoch, rows, held, *ids)))
+            shard = self._on_pool(write_shard).remote(writer, name, epoch, rows, held, *ids)
+            self.shards.append((epoch, shard))
+            self._started(shard)
         self.rows += plan.num_rows
 
     def _encode(
@@ -99,7 +102,10 @@ class _Run:
         recipe = self.context.recipe
         layout = Layout(recipe.tokens.sequence_length, recipe.tokens.fim, recipe.seed, epoch)
         task = self._on_pool(encode_unit)
-        pairs = [task.remote(self.corpus, unit, self.tokenizer_json, layout) for unit in units]
+        pairs = []
+        for unit in units:
+            pairs.append(task.remote(self.corpus, unit, self.tokenizer_json, layout))
+            self._started(pairs[-1][1])
         lengths: list[NDArray[np.int64]] = []
         for _, summary in pairs:
             found, counts = ray.get(summary)
@@ -109,6 +115,15 @@ class _Run:
                 self.counts.num_bytes, max(self.total_bytes, self.counts.num_bytes + 1), "bytes"
             )
         return lengths, [ids for ids, _ in pairs]
+
+    def _started(self, reference: Any) -> None:
+        """Wait until fewer tasks run than there may be workers."""
+        workers = self.context.recipe.tokens.workers
+        if workers is None:
+            return
+        self.running.append(reference)
+        if len(self.running) >= workers:
+            _, self.running = ray.wait(self.running, num_returns=len(self.running) - workers + 1)
 
     def _on_pool(self, task: Any) -> Any:
         return task.options(label_selector=self.context.label_selector)

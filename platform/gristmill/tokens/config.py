@@ -1,6 +1,8 @@
 """The `tokenizer` and `tokens` sections of a recipe."""
 
-from typing import Literal
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,8 +16,16 @@ class TokenizerSection(Section):
     """Learned tokens and byte alphabet, without the reserved special tokens."""
     sample_bytes: int = 1_000_000_000
     """Text of the train split the merges are learned from, spread over all documents."""
-    from_model: str | None = context(None)
+    from_model: str | None = None
     """Take the tokenizer of this Hugging Face folder instead of training one."""
+
+    def identity(self) -> dict[str, Any]:
+        """Identify an adopted tokenizer by its content where the folder can be read, else by its name."""
+        if self.from_model is None:
+            return super().identity()
+        file = Path(self.from_model).expanduser() / "tokenizer.json"
+        digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+        return {"from_model": digest or self.from_model}
 
 
 class Fim(Section):
@@ -23,6 +33,7 @@ class Fim(Section):
 
     rate: float = Field(0.5, ge=0, le=1)
     mode: Literal["psm", "msp"] = "psm"
+    """`psm` is the paper's; `msp` masks spans as in T5, for the ablation of Figure 3."""
     spm_share: float = Field(0.0, ge=0, le=1)
     """Share of the transformed files laid out suffix first."""
 
@@ -33,5 +44,6 @@ class TokensSection(Section):
     sequence_length: int = Field(4096, ge=16)
     epochs: int = Field(1, ge=1)
     fim: Fim = Fim()
-    rows_per_shard: int = context(8192)
-    workers: int | None = context(None)
+    rows_per_shard: int = context(8192, ge=1)
+    workers: int | None = context(None, ge=1)
+    """Tasks at a time; None takes the data pool's CPUs."""

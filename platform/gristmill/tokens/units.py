@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from gristmill.corpus.documents import Document, from_row, part_paths
 from gristmill.storage import Storage
 
-UNIT_BYTES = 2 << 20
+UNIT_BYTES = 1 << 20
 WINDOW_BYTES = 512 << 20
 
 
