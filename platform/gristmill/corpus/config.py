@@ -109,6 +109,6 @@ class CorpusSection(Section):
     """Bundled benchmarks, or paths of JSON-lines files, whose 10-grams must not occur."""
     held_out: HeldOut = HeldOut()
     max_repository_bytes: int | None = None
-    """Source bytes read of one repository, whole folders of it; None reads all."""
+    """Source bytes read of one repository, folder by folder; None reads all."""
     workers: int | None = context(None)
     """Worker processes; None takes the data pool's CPUs."""

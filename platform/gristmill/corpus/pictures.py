@@ -12,7 +12,7 @@ def bars(rows: Sequence[tuple[str, float, str]], *, width: int = 640, colour: st
     """Return horizontal bars: (label, value, what is written behind the bar)."""
     if not rows:
         return ""
-    step, left, right = 24, 190, 130
+    step, left, right = 24, 215, 165
     most = max(value for _, value, _ in rows) or 1
     parts = []
     for i, (label, value, note) in enumerate(rows):

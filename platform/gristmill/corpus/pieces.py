@@ -106,7 +106,7 @@ def _split(repository: Repository, section: CorpusSection) -> Iterator[Piece]:
 def _capped(
     repository: Repository, entries: list[Entry], limit: int | None
 ) -> tuple[list[Entry], list[Judged]]:
-    """Keep whole folders, in an order by hash, until the limit is reached."""
+    """Keep files folder by folder, in an order by hash, as far as the limit lets them in."""
     if limit is None or sum(entry.num_bytes for entry in entries) <= limit:
         return entries, []
 
@@ -117,10 +117,9 @@ def _capped(
     kept: set[str] = set()
     size = 0
     for entry in sorted(entries, key=place):
-        if size + entry.num_bytes > limit:
-            break
-        kept.add(entry.path)
-        size += entry.num_bytes
+        if size + entry.num_bytes <= limit:
+            kept.add(entry.path)
+            size += entry.num_bytes
     detail = f"repository cut to {limit} bytes"
     return [entry for entry in entries if entry.path in kept], [
         Judged(entry.path, "", entry.num_bytes, "repository_cap", detail)

@@ -159,7 +159,7 @@ def _licences(rows: Sequence[Mapping[str, Any]]) -> str:
         if row["split"]:
             sizes[row["licence"]] += row["num_bytes"]
     order = sorted(sizes, key=lambda key: (-sizes[key], key))
-    shown = [(key if len(key) < 24 else key[:22] + "..", float(sizes[key])) for key in order[:7]]
+    shown = [(key if len(key) < 19 else key[:17] + "..", float(sizes[key])) for key in order[:7]]
     rest = sum(sizes[key] for key in order[7:])
     return pictures.stacked([*shown, *([("others", float(rest))] if rest else [])])
 
@@ -260,7 +260,7 @@ section {{ background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; pad
 .figures div {{ background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; padding: 14px 16px }}
 .figures b {{ display: block; font-size: 22px }} .figures span, p {{ color: #616e7c; font-size: 13px }}
 .wide {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px; width: 100% }}
-th, td {{ text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid #eef1f4 }}
+th, td {{ text-align: left; white-space: nowrap; padding: 4px 10px 4px 0; border-bottom: 1px solid #eef1f4 }}
 th {{ color: #616e7c; font-weight: 600 }}
 details {{ margin: 6px 0 }} summary {{ cursor: pointer; font-size: 13px }}
 pre {{ background: #f5f7fa; border-radius: 6px; padding: 10px 12px; overflow-x: auto; font-size: 12px }}

@@ -1,0 +1,73 @@
+"""Languages by name and content, and their comment lines."""
+
+import pytest
+
+from gristmill.corpus.languages import (
+    DEFAULT_LANGUAGES,
+    LANGUAGES,
+    comment_line,
+    language_of,
+    language_of_name,
+)
+
+
+def test_the_paper_s_87_languages_are_there() -> None:
+    assert sum(row.origin == "paper" for row in LANGUAGES.values()) == 87
+    assert {"Swift", "Objective-C"} <= DEFAULT_LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "wanted"),
+    [
+        ("a/b.py", "x = 1", "Python"),
+        ("Makefile", "all:\n", "Makefile"),
+        ("src/CMakeLists.txt", "project(x)", "CMake"),
+        ("Dockerfile.dev", "FROM x", "Dockerfile"),
+        ("run", "#!/usr/bin/env python3\n", "Python"),
+        ("run", "#!/bin/bash -e\n", "Shell"),
+        ("run", "#!/usr/bin/env -S node --x\n", "JavaScript"),
+        ("run", "just words\n", None),
+        ("a.h", "int f(void);\n", "C"),
+        ("a.h", "/* std::vector */ int f(void);\n", "C"),
+        ("a.h", "namespace a { class B; }\n", "C++"),
+        ("a.h", "#include <vector>\n", "C++"),
+        ("a.h", "@interface A : NSObject\n@end\n", "Objective-C"),
+        ("a.m", "@implementation A\n@end\n", "Objective-C"),
+        ("a.m", "function y = f(x)\n", "MATLAB"),
+        ("a.pl", ":- module(a, [b/1]).\n", "Prolog"),
+        ("a.pl", "use strict;\n", "Perl"),
+        ("a.ts", '<?xml version="1.0"?><TS>', None),
+        ("a.ts", "export const a = 1", "TypeScript"),
+        ("a.v", "Theorem t : True.\n", None),
+        ("a.unknown", "x", None),
+        (".hidden", "x", None),
+    ],
+)
+def test_language_of(path: str, text: str, wanted: str | None) -> None:
+    assert language_of(path, text) == wanted
+
+
+def test_a_name_without_extension_leaves_it_to_the_content() -> None:
+    assert language_of_name("bin/tool") == ""
+    assert language_of_name("a.so") is None
+
+
+@pytest.mark.parametrize(
+    ("language", "wanted"),
+    [
+        ("Python", "# a/b\n"),
+        ("C", "// a/b\n"),
+        ("HTML", "<!-- a/b -->\n"),
+        ("CSS", "/* a/b */\n"),
+        ("OCaml", "(* a/b *)\n"),
+        ("SQL", "-- a/b\n"),
+    ],
+)
+def test_a_path_comment_is_one_line_of_the_language(language: str, wanted: str) -> None:
+    assert comment_line(language, "a/b") == wanted
+
+
+def test_every_language_can_comment() -> None:
+    for name in LANGUAGES:
+        line = comment_line(name, "p")
+        assert line.endswith("\n") and line.count("\n") == 1 and "p" in line
