@@ -8,10 +8,12 @@ may stand for several steps. Keys name steps inside a recipe; artifacts are name
 from __future__ import annotations
 
 import difflib
+import hashlib
 import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gristmill.artifacts import SourceIdentity, fingerprint
@@ -48,6 +50,9 @@ POOLS = {
 """The pool, by label, that a stage's workers ask for."""
 
 
+_END_BYTES = 2**19
+
+
 @dataclass(frozen=True)
 class Step:
     """One stage of one recipe, with everything that decides what it makes."""
@@ -82,8 +87,11 @@ def steps_of(
 ) -> dict[str, Step]:
     """Return the recipe's steps by key, in an order that can be run. `auto` values resolved by `gpu`."""
     graph = _Graph(resolve_auto(recipe, gpu=gpu), {})
-    graph.add("corpus", "corpus", recipe.corpus.identity(), (), sources=sources)
-    graph.add("tokenizer", "tokenizer", recipe.tokenizer.identity(), ("corpus",))
+    benchmarks = [content_digest(name) for name in recipe.corpus.decontaminate]
+    corpus = {**recipe.corpus.identity(), "decontaminate": benchmarks}
+    graph.add("corpus", "corpus", corpus, (), sources=sources)
+    given = {"from_model": content_digest(recipe.tokenizer.from_model)}
+    graph.add("tokenizer", "tokenizer", {**recipe.tokenizer.identity(), **given}, ("corpus",))
     models: list[str] = []
     if recipe.pretrain is not None:
         graph.add_tokens("tokens", recipe)
@@ -145,14 +153,17 @@ def trials_of(recipe: Recipe) -> list[Trial]:
     sweep = recipe.sweep
     if sweep is None:
         raise RecipeError(f"recipe {recipe.name} has no sweep section")
-    for key in sweep.space:
+    for key in (*sweep.space, *(key for point in sweep.points for key in point)):
         if key.split(".")[0] not in {"tokens", "model", "pretrain"}:
-            raise RecipeError(f"sweep.space: '{key}' is not of tokens, model or pretrain")
+            raise RecipeError(f"sweep: '{key}' is not of tokens, model or pretrain")
     grid = [
         dict(zip(sweep.space, values, strict=True))
         for values in itertools.product(*sweep.space.values())
+        if sweep.space
     ]
-    points = _spread(grid, sweep.max_trials)
+    points = _spread([*grid, *sweep.points], sweep.max_trials)
+    if not points:
+        raise RecipeError("sweep has neither space nor points; say what to vary")
     trials: list[Trial] = []
     for values in points:
         for seed in range(sweep.seeds):
@@ -165,6 +176,31 @@ def trials_of(recipe: Recipe) -> list[Trial]:
             tokens_key = "tokens" if same else f"tokens:{suffix}"
             trials.append(Trial(len(trials), chosen, changed, tokens_key))
     return trials
+
+
+def content_digest(where: str | None) -> str | None:
+    """Return what identifies a local file or folder whatever its path: a digest of its content.
+
+    Names of bundled sets and URLs stand for themselves. Of files above 1 MiB the size and both ends
+    count, which tells checkpoints apart without reading them whole. Raises RecipeError for a path
+    that is not there.
+    """
+    if where is None or "://" in where or not ("/" in where or Path(where).suffix):
+        return where
+    root = Path(where)
+    if not root.exists():
+        raise RecipeError(f"{where} is not there; correct the path in the recipe or override it")
+    digest = hashlib.sha256()
+    for path in [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file()):
+        size = path.stat().st_size
+        name = "" if path == root else path.relative_to(root).as_posix()
+        digest.update(f"{name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_END_BYTES))
+            if size > _END_BYTES:
+                file.seek(max(_END_BYTES, size - _END_BYTES))
+                digest.update(file.read())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _spread(grid: Sequence[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
@@ -208,8 +244,12 @@ class _Graph:
         """Add pretrain, extend or finetune; a stage that starts from random weights owns the shape."""
         section = getattr(self.recipe, stage)
         config = {**section.identity(), "seed": self.recipe.seed}
-        if stage == "pretrain":
+        if self.recipe.pretrain is not None and stage == "pretrain":
             config["model"] = self.recipe.model.identity()
+            config["initial_model"] = content_digest(self.recipe.pretrain.initial_model)
+        if self.recipe.finetune is not None and stage == "finetune":
+            sets = self.recipe.finetune.instructions
+            config["instructions"] = [content_digest(name) for name in sets]
         self.add(stage, stage, config, inputs)
 
     def add_trials(self) -> list[Trial]:

@@ -101,8 +101,10 @@ class FinetuneSection(Training):
 class SweepSection(Section):
     """A sweep on Ray Tune: a grid over dotted recipe keys, ASHA on tokens seen."""
 
-    space: dict[str, tuple[float | int | str, ...]]
-    """Dotted keys of `tokens`, `model` or `pretrain` and their values, e.g. `tokens.fim.rate`."""
+    space: dict[str, tuple[float | int | str, ...]] = {}
+    """Dotted keys of `tokens`, `model` or `pretrain` and their values, e.g. `tokens.fim.rate`: a grid."""
+    points: tuple[dict[str, float | int | str], ...] = ()
+    """Trials spelled out, beside the grid's: for settings that no grid describes."""
     seeds: int = Field(1, ge=1)
     max_trials: int | None = None
     """At most so many grid points, spread evenly; None takes all."""
