@@ -1,0 +1,42 @@
+"""A store whose recipe has everything that `serve` needs: tiny random models with a lineage, no Ray."""
+
+from pathlib import Path
+
+from gristmill.artifacts import Store
+from gristmill.corpus.sources import resolve_sources
+from gristmill.pipeline import Step, steps_of
+from gristmill.recipe import Recipe, parse
+from jobs.stage import Outcome, StageContext, carry_out
+from tests.model_folder import tiny_model
+
+
+def served_store(folder: Path, port: int, seed: int = 1) -> tuple[Store, Recipe, dict[str, Step]]:
+    """Return a store with a completion and a chat model, their recipe (`made`) and its steps."""
+    recipe = parse(recipe_text(port, seed))
+    sources = resolve_sources(recipe.corpus)
+    steps = steps_of(recipe, sources)
+    store = Store.open(str(folder))
+    for key in ("corpus", "tokenizer", "tokens"):
+        carry_out(steps[key], steps, store, sources, lambda context: Outcome())
+    for key in ("pretrain", "finetune"):
+        carry_out(steps[key], steps, store, sources, _model)
+    return store, recipe, steps
+
+
+def recipe_text(port: int, seed: int = 1) -> str:
+    """Return the recipe; another seed makes other models of the same names."""
+    return f"""
+name: made
+seed: {seed}
+corpus: {{sources: [{{kind: installed, names: [idna]}}]}}
+pretrain: {{steps: 1, batch_sequences: 1}}
+finetune: {{steps: 1, batch_sequences: 1}}
+serve: {{port: {port}, max_replicas: 2, max_batch: 4, max_queued: 8, cache_tokens: 8192, follow_s: 0.5}}
+"""
+
+
+def _model(context: StageContext) -> Outcome:
+    local = context.draft.storage.local()
+    assert local is not None
+    tiny_model(local / "model", seed=context.recipe.seed)
+    return Outcome(counts={"steps": 1})
