@@ -1,0 +1,182 @@
+"""Repositories to parts, without Ray: the library's own steps one after the other."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from gristmill.corpus.assembly import Origin, write_part
+from gristmill.corpus.config import CorpusSection, Dedup, HeldOut
+from gristmill.corpus.contamination import Benchmarks
+from gristmill.corpus.documents import Document, read_documents
+from gristmill.corpus.parts import part_path, piece_path, plan_parts, read_table, write_table
+from gristmill.corpus.pieces import merged_sketches, plan_pieces, read_piece, sketch_table
+from gristmill.corpus.selection import INPUT, select
+from gristmill.corpus.showing import report
+from gristmill.corpus.sources import open_sources
+from gristmill.corpus.summary import repositories_table, summarise
+from gristmill.storage import Storage
+from tests.made_repositories import section_of, write_repositories
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_repositories(tmp_path_factory.mktemp("sources"))
+
+
+class Made:
+    """A corpus made in this process."""
+
+    def __init__(self, section: CorpusSection, folder: Path, seed: int = 1) -> None:
+        self.storage = Storage.open(str(folder))
+        repositories = open_sources(section)
+        pieces = plan_pieces(repositories, section)
+        benchmarks = Benchmarks.load(section.decontaminate)
+        tables, sketches = [], []
+        for number, piece in enumerate(pieces):
+            table = read_piece(piece, section, benchmarks)
+            write_table(self.storage, piece_path(number), table)
+            sketches.append(sketch_table(table, section))
+            column = pa.array([number] * table.num_rows, pa.int32())
+            tables.append(table.select([*INPUT, "signature"]).append_column("piece", column))
+        self.plan = select(pa.concat_tables(tables), merged_sketches(sketches), section, seed, {})
+        origins = {
+            item.name: Origin(item.identity, item.source.domain, item.source.kind)
+            for item in repositories
+        }
+        counts: list[dict[str, Any]] = []
+        for number, part in enumerate(plan_parts(self.plan)):
+            counts += write_part(self.storage, number, part, origins, section, seed)
+        self.repositories = repositories_table(self.plan, counts, repositories)
+        self.summary = summarise(self.plan, self.repositories)
+
+    def documents(self, split: str = "train") -> Sequence[Document]:
+        return list(read_documents(self.storage, split))
+
+    def reasons(self) -> Counter[str]:
+        return Counter(self.plan["reason"].to_pylist())
+
+
+@pytest.fixture(scope="module")
+def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(section_of(root), tmp_path_factory.mktemp("corpus"))
+
+
+def test_every_file_ends_as_a_document_s_file_or_as_one_reject(root: Path, made: Made) -> None:
+    on_disk = sorted(
+        (path.relative_to(root).parts[0], "/".join(path.relative_to(root).parts[1:]))
+        for path in root.rglob("*")
+        if path.is_file()
+    )
+    kept = [
+        (document.repository, file.path)
+        for split in ("train", "held_out")
+        for document in made.documents(split)
+        for file in document.files
+    ]
+    rejects = read_table(made.storage, part_path("rejects", 0))
+    gone = list(zip(rejects["repository"].to_pylist(), rejects["path"].to_pylist(), strict=True))
+    assert sorted(kept + gone) == on_disk
+    assert all(rejects["reason"].to_pylist()) and all(rejects["detail"].to_pylist())
+
+
+def test_reasons(made: Made) -> None:
+    reasons = made.reasons()
+    assert reasons["mean_line"] == 6
+    assert reasons["binary"] == 6
+    assert reasons["empty"] == 6
+    assert reasons["exact_duplicate"] == 5
+    assert reasons["near_duplicate"] == 5
+    assert reasons["language"] == 6 + 6  # data.bin and LICENSE
+
+
+def test_documents_hold_dependencies_before_dependents(made: Made) -> None:
+    for document in made.documents():
+        paths = [file.path for file in document.files]
+        modules = [path for path in paths if path.startswith("pkg/m")]
+        assert modules == sorted(modules)
+        assert all(file.path in file.header for file in document.files)
+    assert max(len(document.files) for document in made.documents()) >= 3
+
+
+def test_held_out_files_are_documents_of_their_own(made: Made) -> None:
+    held_out = made.documents("held_out")
+    assert 1 <= len(held_out) <= 5
+    assert all(len(document.files) == 1 for document in held_out)
+
+
+def test_edges_are_relative_to_the_repository(made: Made) -> None:
+    edges = read_table(made.storage, part_path("edges", 0)).to_pylist()
+    assert {
+        "repository": "repo0",
+        "importer": "pkg/m1.py",
+        "imported": "pkg/m0.py",
+        "language": "Python",
+        "kind": "import",
+        "line": 1,
+    } in edges
+
+
+def test_the_summary_adds_up(made: Made) -> None:
+    counts = made.summary.counts
+    rejects = sum(value for key, value in counts.items() if key.startswith("rejects_"))
+    assert counts["files"] == counts["files_kept"] + rejects
+    assert counts["repositories"] == 6
+    assert counts["documents"] == len(made.documents()) + len(made.documents("held_out"))
+    assert 0 < made.summary.metrics["rule_kept_share"] < 1
+
+
+def test_the_report_shows_every_reason_and_escapes_texts(made: Made) -> None:
+    page = report("name", made.plan, made.repositories, made.summary, made.storage)
+    assert page.count("<svg") >= 5 and "32.8%" in page
+    assert "long lines on average" in page and "<script" not in page
+
+
+def test_the_same_bytes_again(root: Path, made: Made, tmp_path: Path) -> None:
+    again = Made(section_of(root), tmp_path)
+    for kind in ("documents", "rejects", "edges"):
+        path = part_path(kind, 0)
+        assert again.storage.read_bytes(path) == made.storage.read_bytes(path)
+
+
+def test_no_near_copy_crosses_the_split_without_dedup(root: Path, tmp_path: Path) -> None:
+    section = section_of(root, dedup=Dedup(level="none"), held_out=HeldOut(share=0.4))
+    made = Made(section, tmp_path)
+    sides: dict[str, set[str]] = {"train": set(), "held_out": set()}
+    for split, names in sides.items():
+        for document in made.documents(split):
+            names |= {file.path.split("/")[-1] for file in document.files}
+    copies = {"shared.py", "nearly.py"}
+    assert not (sides["train"] & copies) & (sides["held_out"] & copies)
+    assert made.reasons()["near_duplicate"] == 0
+
+
+def test_by_repository_copies_of_held_out_files_leave_training(root: Path, tmp_path: Path) -> None:
+    section = section_of(
+        root, dedup=Dedup(level="none"), held_out=HeldOut(by="repository", share=0.2)
+    )
+    made = Made(section, tmp_path)
+    assert {document.repository for document in made.documents("held_out")}.isdisjoint(
+        document.repository for document in made.documents()
+    )
+    assert made.reasons()["held_out_copy"] > 0
+
+
+def test_repository_level_dedup_removes_whole_forks(root: Path, tmp_path: Path) -> None:
+    fork = tmp_path / "fork"
+    write_repositories(fork, 2)
+    for path in (fork / "repo1").rglob("*.py"):
+        path.write_bytes((fork / "repo0" / path.relative_to(fork / "repo1")).read_bytes())
+    section = section_of(fork, dedup=Dedup(level="repository"), held_out=HeldOut(share=0.0))
+    made = Made(section, tmp_path / "corpus")
+    assert {document.repository for document in made.documents()} == {"repo0"}
+    assert made.reasons()["repository_duplicate"] > 5
+
+
+def test_a_repository_is_cut_to_its_limit(root: Path, tmp_path: Path) -> None:
+    made = Made(section_of(root, max_repository_bytes=2500), tmp_path)
+    assert made.reasons()["repository_cap"] > 0
+    assert all(size <= 2500 for size in made.repositories["bytes_kept"].to_pylist())
