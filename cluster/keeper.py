@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -47,6 +48,7 @@ class Keeper:
         """Start the head, then the pools' nodes, and write the state file."""
         from ray._private.node import Node
         from ray._private.parameter import RayParams
+        from ray._private.utils import write_ray_address
 
         plan = self.plan
         self.head = Node(
@@ -69,6 +71,8 @@ class Keeper:
             shutdown_at_exit=False,
             spawn_reaper=True,
         )
+        # Else a job's driver, where several clusters run, may be given another one's address.
+        write_ray_address(self.head.gcs_address, plan["temp_dir"])
         for pool in plan["pools"]:
             self.add(pool)
         self.write_state()
@@ -176,7 +180,7 @@ class Keeper:
 _FREE_PORTS: dict[str, Any] = {
     "min_worker_port": 0,
     "max_worker_port": 0,
-    "dashboard_agent_listen_port": 0,
+    "dashboard_agent_listen_port": None,
 }
 """Several nodes share this machine: let the system choose."""
 
@@ -201,6 +205,8 @@ def main(argv: list[str]) -> int:
     finally:
         keeper.stop()
         Path(plan["state_file"]).unlink(missing_ok=True)
+        if keeper.head is not None:  # else the logs say why it did not start
+            shutil.rmtree(plan["temp_dir"], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,9 @@ DASHBOARD_PORT = 8265
 START_TIMEOUT_S = 180.0
 GRACE_S = 1.5
 """Between SIGTERM and SIGKILL for what jobs left behind."""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Without the first, Ray on Linux turns 127.0.0.1 into the machine's outer address wherever it meets it,
+listens there, and then does not find a cluster that is on the loopback only. Read when ray is imported."""
 _LONGEST_TEMP_DIR = 40
 """A unix socket's path holds 107 bytes; Ray's part of it takes 62."""
 
@@ -121,7 +124,7 @@ class LocalCluster:
             "RAY_AUTH_TOKEN_PATH": str(self.state["token_file"]),
             "RAY_ADDRESS": self.gcs_address,
             "RAY_API_SERVER_ADDRESS": self.address,
-            "RAY_USAGE_STATS_ENABLED": "0",
+            **LOOPBACK,
         }
 
     @property
@@ -246,7 +249,7 @@ def _spawn_keeper(plan: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-        "RAY_USAGE_STATS_ENABLED": "0",
+        **LOOPBACK,
         # Idle workers made ahead of time cost memory on a laptop and save nothing there.
         "RAY_enable_worker_prestart": "0",
         "RAY_prestart_worker_first_driver": "0",
