@@ -1,10 +1,11 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.tokens.packing import pack
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60).flatmap(lambda t: st.tuples(st.just(t), st.lists(st.integers(1, t)))))
 def test_every_piece_lies_whole_in_one_row(case: tuple[int, list[int]]) -> None:
     row_length, lengths = case
@@ -15,12 +16,14 @@ def test_every_piece_lies_whole_in_one_row(case: tuple[int, list[int]]) -> None:
         assert 0 < held <= row_length
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=80))
 def test_best_fit_decreasing_keeps_its_bound(lengths: list[int]) -> None:
     floor = -(-sum(lengths) // 50)
     assert pack(lengths, 50).num_rows <= 11 * floor / 9 + 6 / 9 + 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), max_size=60))
 def test_the_plan_is_that_of_the_textbook(lengths: list[int]) -> None:
     free: list[int] = []

@@ -21,6 +21,7 @@ from gristmill.tokens.tokenizer import Tokenizer
 
 _FRAME = 2  # bos, and the eos of the document's end
 _ATTEMPTS = 12
+_LONG = 3  # characters a token at most, as a guess that saves work and never shows in the result
 
 
 @dataclass(frozen=True)
@@ -99,29 +100,40 @@ class _Maker:
             piece=piece,
         )
 
-    def pieces(self, document: Document, blocks: Sequence[_Block]) -> Iterator[list[int]]:
-        """Yield a document's pieces from its files' blocks."""
+    def whole(self, document: Document, file: DocumentFile) -> "_Block | None":
+        """Return a file's block; None for a text so long that it will hardly fit a row."""
+        if len(file.text) > _LONG * self.layout.sequence_length:
+            return None
+        header = self.header(file)
+        split = self.split(document, file, len(file.text), 0)
+        if split is None:
+            return _Block(header + self.tokenizer.encode(_joined(document, file)), closed=False)
+        parts = self.tokenizer.encode_batch(split.parts(file.text))
+        return _Block(header + lay_out(split, parts, self.tokenizer.special), closed=True)
+
+    def pieces(self, document: Document, blocks: Sequence["_Block | None"]) -> Iterator[list[int]]:
+        """Yield a document's pieces from its files' blocks; None stands for a long file's."""
         special = self.tokenizer.special
-        groups = [list(blocks)]
-        room = self.layout.sequence_length - _FRAME
-        if sum(len(block.ids) for block in blocks) > room:
-            self.counts.cut_documents += 1
-            groups = list(self._groups(document, blocks, room))
+        groups = list(self._groups(document, blocks, self.layout.sequence_length - _FRAME))
+        self.counts.cut_documents += len(groups) > 1
         for number, group in enumerate(groups):
             ids = [special.bos]
             for block in group:
                 ids += block.ids
+                self.counts.spans += 1
+                self.counts.transformed += block.closed
             if number == len(groups) - 1 and not group[-1].closed:
                 ids.append(special.eos)
             yield ids
 
     def _groups(
-        self, document: Document, blocks: Sequence[_Block], room: int
-    ) -> Iterator[list[_Block]]:
+        self, document: Document, blocks: Sequence["_Block | None"], room: int
+    ) -> Iterator[list["_Block"]]:
         group: list[_Block] = []
         held = 0
         for file, block in zip(document.files, blocks, strict=True):
-            for part in [block] if len(block.ids) <= room else self._cut(document, file, room):
+            fits = block is not None and len(block.ids) <= room
+            for part in [block] if block and fits else self._cut(document, file, room):
                 if group and held + len(part.ids) > room:
                     yield group
                     group, held = [], 0
@@ -129,24 +141,30 @@ class _Maker:
                 held += len(part.ids)
         yield group
 
-    def _cut(self, document: Document, file: DocumentFile, room: int) -> Iterator[_Block]:
-        """Yield the blocks of a file that does not fit, each of at most `room` ids."""
-        self.counts.cut_files += 1
-        self.counts.spans -= 1  # it was counted whole
-        self.counts.transformed -= self.split(document, file, len(file.text), 0) is not None
-        text = _joined(document, file)
+    def _cut(self, document: Document, file: DocumentFile, room: int) -> list["_Block"]:
+        """Return the blocks of a long file, each of at most `room` ids; one when it fits after all."""
         header = self.header(file)
-        source = _Source(self.tokenizer, text)
-        start = number = 0
+        source = _Source(self.tokenizer, _joined(document, file))
+        blocks: list[_Block] = []
+        start = 0
         while start < len(source.ids):
-            block, start = self._cut_one(document, file, source, start, number, room - len(header))
-            self.counts.spans += 1
-            self.counts.transformed += block.closed
-            yield _Block(header + block.ids, block.closed)
-            header = []
-            number += 1
+            own = header if start == 0 else []
+            split = self.split(document, file, 0, len(blocks))
+            found = None
+            if split is not None:
+                found = self._transformed(
+                    document, file, source, start, len(blocks), room - len(own)
+                )
+                self.counts.untransformed += found is None
+            if found is None:
+                end = source.cut(start, room - len(own))
+                found = _Block(source.ids[start:end], closed=False), end
+            block, start = found
+            blocks.append(_Block(own + block.ids, block.closed))
+        self.counts.cut_files += len(blocks) > 1
+        return blocks
 
-    def _cut_one(
+    def _transformed(
         self,
         document: Document,
         file: DocumentFile,
@@ -154,25 +172,25 @@ class _Maker:
         start: int,
         number: int,
         room: int,
-    ) -> tuple[_Block, int]:
-        """Return the block that begins at token `start` and the token it ends before."""
-        if self.split(document, file, 0, number) is not None:
-            limit = room - _overhead(self.layout.fim)
-            for _ in range(_ATTEMPTS):
-                if limit < room // 2:
-                    break
-                end = source.cut(start, limit)
-                text = source.text(start, end)
-                split = self.split(document, file, len(text), number)
-                assert split is not None
-                parts = self.tokenizer.encode_batch(split.parts(text))
-                ids = lay_out(split, parts, self.tokenizer.special)
-                if len(ids) <= room:
-                    return _Block(ids, closed=True), end
-                limit -= len(ids) - room
-            self.counts.untransformed += 1
-        end = source.cut(start, room)
-        return _Block(source.ids[start:end], closed=False), end
+    ) -> "tuple[_Block, int] | None":
+        """Return the transformed block from token `start` and its end; None when none fits."""
+        cautious = room - _overhead(self.layout.fim)
+        limit = room if len(source.ids) - start <= room else cautious
+        for _ in range(_ATTEMPTS):
+            if limit < room // 2:
+                return None
+            end = source.cut(start, limit)
+            text = source.text(start, end)
+            if end == len(source.ids) and not file.text.endswith("\n"):
+                text = text.removesuffix("\n")
+            split = self.split(document, file, len(text), number)
+            assert split is not None
+            parts = self.tokenizer.encode_batch(split.parts(text))
+            ids = lay_out(split, parts, self.tokenizer.special)
+            if len(ids) <= room:
+                return _Block(ids, closed=True), end
+            limit = min(limit, cautious) - (len(ids) - room)
+        return None
 
     def header(self, file: DocumentFile) -> list[int]:
         """Return a header's ids; none when it is too long for the row."""
@@ -181,47 +199,23 @@ class _Maker:
 
 
 def make_pieces(documents: Sequence[Document], tokenizer: Tokenizer, layout: Layout) -> Pieces:
-    """Return the pieces of documents, in order. Every text is encoded once, in one batch."""
+    """Return the pieces of documents, in order."""
     maker = _Maker(tokenizer, layout)
-    texts: list[str] = []
-    splits: list[Split | None] = []
-    for document in documents:
-        for file in document.files:
-            split = maker.split(document, file, len(file.text), 0)
-            splits.append(split)
-            texts.append(file.header)
-            texts += split.parts(file.text) if split else [_joined(document, file)]
-    blocks = _blocks(maker, splits, iter(tokenizer.encode_batch(texts)))
     flat: list[NDArray[np.uint32]] = []
     for document in documents:
-        own = [next(blocks) for _ in document.files]
+        blocks = [maker.whole(document, file) for file in document.files]
+        flat += [np.array(ids, np.uint32) for ids in maker.pieces(document, blocks)]
         maker.counts.documents += 1
-        maker.counts.files += len(own)
+        maker.counts.files += len(blocks)
+        maker.counts.headers_left_out += sum(
+            bool(file.header and not maker.header(file)) for file in document.files
+        )
         maker.counts.num_bytes += sum(len((f.header + f.text).encode()) for f in document.files)
-        flat += [np.array(ids, np.uint32) for ids in maker.pieces(document, own)]
     lengths = np.array([len(ids) for ids in flat], np.int64)
     maker.counts.pieces = len(flat)
     maker.counts.tokens = int(lengths.sum())
     ids = np.concatenate(flat) if flat else np.zeros(0, np.uint32)
     return Pieces(ids, lengths, maker.counts)
-
-
-def _blocks(
-    maker: _Maker, splits: Sequence[Split | None], encoded: Iterator[list[int]]
-) -> Iterator[_Block]:
-    for split in splits:
-        header = next(encoded)
-        if len(header) > maker.layout.sequence_length // 4:
-            maker.counts.headers_left_out += 1
-            header = []
-        parts = [next(encoded) for _ in range(len(split.cuts) + 1 if split else 1)]
-        maker.counts.spans += 1
-        if split is None:
-            yield _Block(header + parts[0], closed=False)
-        else:
-            maker.counts.transformed += 1
-            ids = lay_out(split, parts, maker.tokenizer.special)
-            yield _Block(header + ids, closed=True)
 
 
 def _joined(document: Document, file: DocumentFile) -> str:

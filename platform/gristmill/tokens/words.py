@@ -32,7 +32,7 @@ _SPACE = r" \t\x0b\x0c"
 _LETTERS = "A-Za-z"
 _PUNCTUATION = r"!\"#%&'()*,\-./:;?@\[\\\]_{}"
 _WORD = re.compile(
-    rf"[\r\n]|[{_SPACE}]?(?:[{_LETTERS}]+|[{_PUNCTUATION}]+)|[0-9]"
+    rf"[{_SPACE}]?(?:[{_LETTERS}]+|[{_PUNCTUATION}]+)|[\r\n]|[0-9]"
     rf"|(?:[^\r\n0-9{_SPACE}{_LETTERS}{_PUNCTUATION}]|[{_SPACE}](?![{_LETTERS}{_PUNCTUATION}]))+"
 )
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
