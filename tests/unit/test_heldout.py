@@ -164,3 +164,10 @@ def test_a_prompt_fits_and_keeps_what_is_next_to_the_hole(tokenizer: Tokenizer, 
     assert tokens[-1] == special.fim_end
     if room == 2000:
         assert tokens == infill_prompt(tokenizer, prefix, suffix, context="# a.py\n")
+
+
+def test_docstrings_are_not_asked_for(tmp_path: Path) -> None:
+    text = 'def f():\n    """Say it\n    once more and again\n    """\n    return \'"""\' + value\n    end = 1\n'
+    lines = text.splitlines(keepends=True)
+    assert heldout._quoted(lines) == {2, 3, 5}  # a mark inside a string costs the lines after it
+    assert heldout._quoted(['x = """one"""\n', "y = call(x)\n"]) == set()
