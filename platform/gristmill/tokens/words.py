@@ -1,7 +1,7 @@
 r"""Encoding by remembered words: the same ids as the tokenizer's own, an order of magnitude sooner.
 
-The split sequence, DeepSeek-Coder's (section 3.2), runs six expressions over every character (0.4 MB/s a core). Code is
-mostly ASCII lines made of words seen before. So ASCII lines are split by one expression that finds the
+The split sequence, DeepSeek-Coder's (section 3.2), runs six expressions over every character (0.4 MB/s
+a core). Code is mostly ASCII lines made of words seen before. So ASCII lines are split by one expression that finds the
 same words, and each word's ids are looked up; a word not seen before is encoded once by the tokenizer.
 Every other line goes through the tokenizer itself. Lines can be taken one by one because a newline is
 always a word of its own. Only a tokenizer with exactly that split sequence is served (`WordEncoder.of`).
@@ -38,6 +38,8 @@ _WORD = re.compile(
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 MAX_WORDS = 2_000_000
 """Words remembered before the memory is emptied; about 300 MB."""
+MAX_WORD_CHARS = 128
+"""Longer words are not remembered."""
 
 
 def pre_tokenizer() -> PreTokenizer:
@@ -92,5 +94,6 @@ class _Known(dict[str, tuple[int, ...]]):
 
     def __missing__(self, word: str) -> tuple[int, ...]:
         ids = tuple(self._encode(word))
-        self[word] = ids
+        if len(word) <= MAX_WORD_CHARS:
+            self[word] = ids
         return ids
