@@ -38,7 +38,8 @@ _QUERY = """
 (source_file (const_declaration (const_spec name: (identifier) @top)))
 [(function_declaration) (method_declaration) (func_literal) (function_type) (method_elem) (block)
  (if_statement) (for_statement) (expression_switch_statement) (type_switch_statement)
- (expression_case) (default_case) (type_case) (communication_case) (type_spec)] @scope
+ (expression_case) (default_case) (type_case) (communication_case)] @scope
+(type_spec type_parameters: (_)) @scope
 [(short_var_declaration) (var_spec) (const_spec)] @late
 (parameter_declaration name: (identifier) @bind)
 (variadic_parameter_declaration name: (identifier) @bind)

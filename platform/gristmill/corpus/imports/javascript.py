@@ -33,6 +33,7 @@ _QUERY = """
 (call_expression function: (identifier) @_amd
   arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
 """
+_EXPORT_TYPE_ALL = re.compile(rb"export\s+type\s*\*")  # not in tree-sitter-typescript 0.23
 _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
 )
@@ -89,6 +90,7 @@ def _statement(node: Node, data: bytes) -> Import | None:
     if source is None:
         return None
     only_types = any(child.type in {"type", "typeof"} for child in node.children)
+    only_types = only_types or _EXPORT_TYPE_ALL.match(data, node.start_byte) is not None
     braces = clauses[0]
     if braces.type == "import_clause" and braces.named_child_count == 1:
         braces = braces.named_children[0]

@@ -1,0 +1,59 @@
+"""Go: free names, and where a module's packages are."""
+
+from gristmill.corpus.files import SourceFile
+from gristmill.corpus.imports import import_edges, parse
+
+
+def pairs(files: dict[str, str], configs: dict[str, str] | None = None) -> set[tuple[str, str]]:
+    sources = [SourceFile(path, "Go", text) for path, text in files.items()]
+    return {(edge.importer, edge.imported) for edge in import_edges(sources, configs=configs)}
+
+
+def used(body: str) -> frozenset[str]:
+    return parse("Go", "package p\n" + body).used & set("abcdefg") | {
+        name for name in parse("Go", "package p\n" + body).used if name.startswith("q.")
+    }
+
+
+def test_what_is_bound_in_a_scope_is_not_used_from_outside() -> None:
+    assert used("func F(a int) { b(a) }") == {"b"}
+    assert used("func F() { a := 1; _ = a }\nfunc G() { a() }") == {"a"}
+    assert used("func F() { if a := b(); a { c() } else { a() }; a() }") == {"a", "b", "c"}
+    assert used("func F() { for a, b := range c { _, _ = a, b } }") == {"c"}
+    assert used("func F() { a := a.G() }") == {"a"}
+    assert used("func F() { func(a int) { _ = a }(b) }") == {"b"}
+    assert used("func F(q int) { q.A() }\nfunc G() { q.B() }") == {"q.B"}
+    assert used("type T[a any] struct { x a; y b }") == {"b"}
+    assert used("var a = T{b: c}\nvar m = map[int]int{d: e}") == {"c", "d", "e"}
+    assert used("func (r *a) b(c d) (e f) { return e }") == {"a", "d", "f"}
+    assert used("func F() { type a int; var x a; const b = 1; _ = b }") == frozenset()
+    assert used("func F(x any) { switch a := x.(type) { case b: _ = a } }") == {"b"}
+
+
+def test_without_go_mod_the_module_is_what_most_imports_agree_on() -> None:
+    files = {
+        "main.go": 'package main\nimport ("github.com/u/r/a"; "github.com/u/r/b/c")\n'
+        "func main() { a.F(); c.F() }",
+        "a/a.go": 'package a\nimport ("github.com/u/r/b/c"; "github.com/x/a")\nfunc F() { c.F() }',
+        "b/c/c.go": "package c\nfunc F() {}",
+    }
+    assert pairs(files) == {
+        ("main.go", "a/a.go"),
+        ("main.go", "b/c/c.go"),
+        ("a/a.go", "b/c/c.go"),
+    }
+
+
+def test_nested_modules_and_the_standard_librarys_own() -> None:
+    files = {
+        "a/a.go": 'package a\nimport "m.org/x/sub/b"\nvar _ = b.B',
+        "sub/b/b.go": 'package b\nimport "m.org/x/a"\nvar B = a.A',
+        "sub/c/b/b.go": "package b\nvar B = 1",
+    }
+    configs = {"go.mod": "module m.org/x\n", "sub/go.mod": "// deep\nmodule m.org/x/sub\n"}
+    assert pairs(files, configs) == {("a/a.go", "sub/b/b.go")}
+    std = {
+        "src/fmt/f.go": 'package fmt\nimport "io"\nvar _ = io.X',
+        "src/io/i.go": "package io\nvar X = 1",
+    }
+    assert pairs(std, {"src/go.mod": "module std\n"}) == {("src/fmt/f.go", "src/io/i.go")}
