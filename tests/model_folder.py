@@ -29,17 +29,13 @@ def tiny_tokenizer() -> Tokenizer:
     return train([TEXT] * 4, vocab_size=320)
 
 
-def tiny_model(
-    folder: Path, *, seed: int = 0, std: float = 0.2, max_position: int = 512
-) -> Path:
+def tiny_model(folder: Path, *, seed: int = 0, std: float = 0.2, max_position: int = 512) -> Path:
     """Write a random model of two layers with grouped heads, and its tokenizer, and return `folder`.
 
     With `std` 0.2 the next token is a clear choice, so that greedy answers can be compared.
     """
     tokenizer = tiny_tokenizer()
-    shape = Shape(
-        hidden_size=64, intermediate_size=128, num_layers=2, num_heads=4, num_kv_heads=2
-    )
+    shape = Shape(hidden_size=64, intermediate_size=128, num_layers=2, num_heads=4, num_kv_heads=2)
     model = Llama(LlamaConfig(shape, tokenizer.vocab_rows, max_position, 10000.0))
     initialize(model, std, seed)
     with torch.no_grad():  # rows that no token has are never the choice, whoever computes
