@@ -126,15 +126,16 @@ class Conductor:
             if view.id.startswith(prefix) and view.id.removeprefix(prefix).isdigit()
         }
         last = max(attempts, default=0)
-        if attempts and not attempts[last].done:
-            job, change = attempts[last].id, "followed"
-            note = f"submitted by {attempts[last].metadata.get('owner', 'somebody')}"
-        else:
-            last += 1
-            job, change, note = stage_job_id(step, last), "submitted", ""
+        live = attempts[last] if attempts and not attempts[last].done else None
+        attempt = last if live is not None else last + 1
+        job = stage_job_id(step, attempt)
+        self._set(step, status="running", job=job, attempt=attempt, started_s=time.time())
+        if live is None:
             self.jobs.submit(self._entrypoint(step), job, self._metadata(step), {})
-        self._set(step, status="running", job=job, attempt=last, started_s=time.time())
-        self._say(step, "submitted" if change == "submitted" else "followed", job=job, note=note)
+            self._say(step, "submitted", job=job)
+        else:
+            whose = live.metadata.get("owner", "somebody")
+            self._say(step, "followed", job=job, note=f"submitted by {whose}")
         return job
 
     def _finish(self, step: Step, job: str, log: str) -> None:
@@ -188,7 +189,8 @@ class Conductor:
             and other.current.job == current.job
         ]
         note = f"left to {shared[0]}, which follows it too" if shared else "stopped on request"
-        if not shared and current.job:
+        live = {view.id for view in self.jobs.list() if not view.done}
+        if not shared and current.job in live:
             self.jobs.stop(current.job)
         self._close_current("stopped", note)
 
