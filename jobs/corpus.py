@@ -12,7 +12,7 @@ under `.work` in the draft, so that an interrupted job goes on where it was; it 
 
 import logging
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ import ray
 from ray.data import ActorPoolStrategy, TaskPoolStrategy
 
 from actors.repository_reader import RepositoryReader
-from gristmill.corpus.assembly import Origin, write_part
+from gristmill.corpus.assembly import Origin, origins_of, write_part
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.parts import (
     WORK,
@@ -51,24 +51,27 @@ def work(context: StageContext) -> Outcome:
     storage = context.draft.storage
     repositories = open_sources(section)
     pieces = plan_pieces(repositories, section)
+    meter = _Meter(context.progress, 2 * sum(piece.num_bytes for piece in pieces))
+    meter.add(0)
     if not ray.is_initialized():
         ray.init()
+    ray.data.DataContext.get_current().enable_progress_bars = False  # ours is the one to follow
     pool = Pool.of(context.label_selector, section.workers)
-    read = _Meter(context.progress, sum(piece.num_bytes for piece in pieces) * 2)
     for row in _read(pieces, storage, section, pool):
-        read.add(int(row["num_bytes"]))
+        meter.add(int(row["num_bytes"]))
     plan = _select(len(pieces), repositories, storage, section, context.recipe.seed)
+    origins = origins_of(plan, pieces)
     counts: list[dict[str, Any]] = []
-    for row in _write(plan, repositories, storage, section, pool, context.recipe.seed):
+    for row in _write(plan, origins, storage, section, pool, context.recipe.seed):
         counts += pickle.loads(row["counts"])
-        read.add(int(row["num_bytes"]))
-    table = repositories_table(plan, counts, repositories)
+        meter.add(int(row["num_bytes"]))
+    table = repositories_table(plan, counts, origins)
     write_table(storage, "repositories.parquet", table)
     outcome = summarise(plan, table)
     page = report(context.draft.name, plan, table, outcome, storage)
     storage.write_bytes("report.html", page.encode())
     storage.delete(WORK)
-    read.finish()
+    meter.finish()
     return Outcome(outcome.counts, outcome.metrics)
 
 
@@ -138,25 +141,19 @@ def _select(
 
 def _write(
     plan: pa.Table,
-    repositories: Sequence[Repository],
+    origins: Mapping[str, Origin],
     storage: Storage,
     section: CorpusSection,
     pool: Pool,
     seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Write every part in worker processes."""
-    origins = {
-        repository.name: Origin(
-            repository.identity, repository.source.domain, repository.source.kind
-        )
-        for repository in repositories
-    }
     items = []
     for number, part in enumerate(plan_parts(plan)):
         names = set(part["repository"].to_pylist())
-        mine = {name: origins[name] for name in names if name in origins}
+        mine = {name: origins[name] for name in names}
         task = pickle.dumps((storage.url, number, part.combine_chunks(), mine, section, seed))
-        items.append({"task": task, "num_bytes": sum(part["num_bytes"].to_pylist())})
+        items.append({"task": task, "num_bytes": _kept_bytes(part)})
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         _write_parts,
         batch_size=None,
@@ -166,6 +163,11 @@ def _write(
         label_selector=dict(pool.selector) or None,
     )
     yield from dataset.iter_rows()
+
+
+def _kept_bytes(part: pa.Table) -> int:
+    sizes = zip(part["num_bytes"].to_pylist(), part["split"].to_pylist(), strict=True)
+    return sum(size for size, split in sizes if split)
 
 
 def _write_parts(batch: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Repositories to parts, without Ray: the library's own steps one after the other."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from gristmill.corpus.assembly import Origin, write_part
-from gristmill.corpus.config import CorpusSection, Dedup, HeldOut
+from gristmill.corpus.assembly import origins_of, write_part
+from gristmill.corpus.config import CorpusSection, Dedup, HeldOut, TableSource
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.documents import Document, read_documents
 from gristmill.corpus.parts import part_path, piece_path, plan_parts, read_table, write_table
@@ -19,7 +20,7 @@ from gristmill.corpus.showing import report
 from gristmill.corpus.sources import open_sources
 from gristmill.corpus.summary import repositories_table, summarise
 from gristmill.storage import Storage
-from tests.made_repositories import section_of, write_repositories
+from tests.made_repositories import module, section_of, write_repositories
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +44,11 @@ class Made:
             column = pa.array([number] * table.num_rows, pa.int32())
             tables.append(table.select([*INPUT, "signature"]).append_column("piece", column))
         self.plan = select(pa.concat_tables(tables), merged_sketches(sketches), section, seed, {})
-        origins = {
-            item.name: Origin(item.identity, item.source.domain, item.source.kind)
-            for item in repositories
-        }
+        origins = origins_of(self.plan, pieces)
         counts: list[dict[str, Any]] = []
         for number, part in enumerate(plan_parts(self.plan)):
             counts += write_part(self.storage, number, part, origins, section, seed)
-        self.repositories = repositories_table(self.plan, counts, repositories)
+        self.repositories = repositories_table(self.plan, counts, origins)
         self.summary = summarise(self.plan, self.repositories)
 
     def documents(self, split: str = "train") -> Sequence[Document]:
@@ -180,3 +178,27 @@ def test_a_repository_is_cut_to_its_limit(root: Path, tmp_path: Path) -> None:
     made = Made(section_of(root, max_repository_bytes=2500), tmp_path)
     assert made.reasons()["repository_cap"] > 0
     assert all(size <= 2500 for size in made.repositories["bytes_kept"].to_pylist())
+
+
+def test_the_repositories_of_a_table_are_repositories(root: Path, tmp_path: Path) -> None:
+    rows = [
+        {"content": module(7), "path": "a.py", "repo_name": "x/one", "license": "MIT"},
+        {
+            "content": module(8, "import b\n"),
+            "path": "a.py",
+            "repo_name": "x/two",
+            "license": "ISC",
+        },
+        {"content": module(9), "path": "b.py", "repo_name": "x/two", "license": "ISC"},
+    ]
+    table = tmp_path / "stack.jsonl"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = TableSource(kind="table", paths=(str(table),))
+    made = Made(section_of(root, sources=(source,), held_out=HeldOut(share=0.0)), tmp_path / "c")
+    documents = made.documents()
+    assert [(item.repository, item.licence) for item in documents] == [
+        ("x/one", "MIT"),
+        ("x/two", "ISC"),
+    ]
+    assert [file.path for file in documents[1].files] == ["b.py", "a.py"]
+    assert made.repositories["kind"].to_pylist() == ["table", "table"]

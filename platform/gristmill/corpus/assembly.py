@@ -31,6 +31,7 @@ from gristmill.corpus.parts import (
     read_table,
     write_table,
 )
+from gristmill.corpus.pieces import Piece
 from gristmill.storage import Storage
 
 
@@ -41,6 +42,16 @@ class Origin:
     identity: SourceIdentity
     domain: str
     kind: str
+
+
+def origins_of(plan: pa.Table, pieces: Sequence[Piece]) -> dict[str, Origin]:
+    """Return the origin of every repository of a plan; one inside a table has its table's."""
+    found: dict[str, Origin] = {}
+    for name, number in zip(plan["repository"].to_pylist(), plan["piece"].to_pylist(), strict=True):
+        if name not in found:
+            source = pieces[number].repository
+            found[name] = Origin(source.identity, source.source.domain, source.source.kind)
+    return found
 
 
 @dataclass

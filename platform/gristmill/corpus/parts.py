@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from gristmill.storage import Storage
 
-PART_BYTES = 16_000_000
+PART_BYTES = 8_000_000
 WORK = ".work"
 """Folder of what only the artifact in the making needs; removed at the end."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gristmill.corpus.sources.repository import Repository
+from gristmill.corpus.assembly import Origin
 
 RULE_REASONS = frozenset({"mean_line", "max_line", "alphabetic", "xml", "html", "data_size"})
 """The paper's rule filters."""
@@ -48,10 +48,9 @@ class Summary:
 
 
 def repositories_table(
-    plan: pa.Table, counts: Sequence[Mapping[str, Any]], repositories: Sequence[Repository]
+    plan: pa.Table, counts: Sequence[Mapping[str, Any]], origins: Mapping[str, Origin]
 ) -> pa.Table:
-    """Return one row a repository, by name; a table's repositories have their table's revision."""
-    known = {repository.name: repository for repository in repositories}
+    """Return one row a repository, by name; one inside a table has its table's revision and digest."""
     files: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     held_out: Counter[str] = Counter()
@@ -67,17 +66,16 @@ def repositories_table(
     rows = []
     for row in sorted(counts, key=lambda row: str(row["repository"])):
         name = row["repository"]
-        source = known.get(name)
-        identity = source.identity if source is not None else None
+        origin = origins[name]
         rows.append(
             {
                 **row,
-                "kind": source.source.kind if source is not None else "table",
-                "revision": identity.revision if identity is not None else "",
-                "licence": identity.licence if identity is not None else licence[name],
-                "digest": identity.digest if identity is not None else "",
-                "date": identity.date if identity is not None else "",
-                "domain": source.source.domain if source is not None else "code",
+                "kind": origin.kind,
+                "revision": origin.identity.revision,
+                "licence": licence[name],
+                "digest": origin.identity.digest,
+                "date": origin.identity.date,
+                "domain": origin.domain,
                 "num_files": files[name],
                 "num_kept": kept[name],
                 "num_held_out": held_out[name],
