@@ -34,7 +34,7 @@ class Head(Section):
     machine_cpus: int = Field(4, ge=1)
     """Cores of the machine; what Ray may schedule on it is always 0."""
     price_per_hour: float = Field(0.0, ge=0)
-    vm: dict[str, Any] = {}
+    vm: dict[str, Any] = Field(default_factory=dict)
     """The provider's own words for the machine (`node_config`)."""
 
 
@@ -64,17 +64,19 @@ class Pool(Section):
     """Dense bf16 FLOP/s of one GPU, or fp32 FLOP/s of the whole machine where it has none."""
     shared_memory_gib: float | None = None
     """Size of /dev/shm in a pod; None takes 30 % of the memory, Ray's own share."""
-    labels: dict[str, str] = {}
-    vm: dict[str, Any] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+    vm: dict[str, Any] = Field(default_factory=dict)
     """The provider's own words for the machine (`node_config`)."""
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, str] = Field(default_factory=dict)
     """Kubernetes node labels that the pool's pods need."""
     local: LocalPool = LocalPool()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.min_workers > self.max_workers:
-            raise ValueError(f"min_workers {self.min_workers} is above max_workers {self.max_workers}")
+            raise ValueError(
+                f"min_workers {self.min_workers} is above max_workers {self.max_workers}"
+            )
         if self.gpus and not self.accelerator:
             raise ValueError("a pool with gpus needs an accelerator, e.g. A100-80GB")
         return self

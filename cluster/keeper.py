@@ -64,8 +64,7 @@ class Keeper:
                 dashboard_port=plan["dashboard_port"],
                 temp_dir=plan["temp_dir"],
                 no_monitor=True,
-                include_log_monitor=True,
-                **_FREE_PORTS,
+                **_shared(log_monitor=True),
             ),
             head=True,
             shutdown_at_exit=False,
@@ -90,8 +89,7 @@ class Keeper:
                 num_gpus=pool["gpus"],
                 labels=pool["labels"],
                 object_store_memory=self.plan["object_store_bytes"],
-                include_log_monitor=False,
-                **_FREE_PORTS,
+                **_shared(log_monitor=False),
             ),
             head=False,
             shutdown_at_exit=False,
@@ -177,12 +175,14 @@ class Keeper:
         aside.replace(path)
 
 
-_FREE_PORTS: dict[str, Any] = {
-    "min_worker_port": 0,
-    "max_worker_port": 0,
-    "dashboard_agent_listen_port": None,
-}
-"""Several nodes share this machine: let the system choose."""
+def _shared(*, log_monitor: bool) -> dict[str, Any]:
+    """Return what every node gets: ports that the system chooses; one log monitor is enough."""
+    return {
+        "min_worker_port": 0,
+        "max_worker_port": 0,
+        "dashboard_agent_listen_port": None,
+        "include_log_monitor": log_monitor,
+    }
 
 
 def main(argv: list[str]) -> int:

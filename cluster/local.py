@@ -60,12 +60,13 @@ class LocalCluster:
         state: Path | None = None,
         host: str = "127.0.0.1",
         port: int | None = None,
+        token: str | None = None,
         detached: bool = False,
     ) -> LocalCluster:
         """Start a cluster and return when it takes jobs.
 
         `state` is the folder above its own (default `.gristmill/` here); `port` is the job API's, a
-        free one unless given. Raises ClusterError when memory or the port is missing, when a detached
+        free one unless given; `token` is a new one unless given. Raises ClusterError when memory or the port is missing, when a detached
         cluster is running already, or when Ray does not start.
         """
         definition = definition or definitions.load()
@@ -80,7 +81,7 @@ class LocalCluster:
                 "use it with --on local, or end it: gristmill cluster down"
             )
         shutil.rmtree(folder, ignore_errors=True)
-        _make_folder(folder)
+        _make_folder(folder, token or secrets.token_hex(32))
         for attempt in (1, 2):  # a port found free may be taken by another before Ray binds it
             plan = _plan(definition, folder, host, port, preferred=attempt == 1, detached=detached)
             process = _spawn_keeper(plan, folder)
@@ -267,9 +268,12 @@ def _spawn_keeper(plan: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]
 
 
 def _is_foreign(key: str) -> bool:
-    return key in {"RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_REDIS_ADDRESS", "RAY_AUTH_TOKEN"} or (
-        key.startswith(("RAY_JOB_", "RAY_OVERRIDE_"))
-    )
+    return key in {
+        "RAY_ADDRESS",
+        "RAY_API_SERVER_ADDRESS",
+        "RAY_REDIS_ADDRESS",
+        "RAY_AUTH_TOKEN",
+    } or (key.startswith(("RAY_JOB_", "RAY_OVERRIDE_")))
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any] | None:
@@ -302,12 +306,12 @@ def _end_keeper(process: subprocess.Popen[bytes]) -> None:
         process.wait(timeout=10.0)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, token: str) -> None:
     try:
         folder.mkdir(parents=True)
-        token = folder / "token"
-        token.touch(mode=0o600)
-        token.write_text(secrets.token_hex(32), encoding="ascii")
+        file = folder / "token"
+        file.touch(mode=0o600)
+        file.write_text(token, encoding="ascii")
     except OSError as error:
         raise ClusterError(f"cluster state {folder} cannot be written: {error.strerror}") from error
 

@@ -83,3 +83,43 @@ def memory_mib(pids: Iterable[int]) -> float:
             continue
         total_kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total_kib / 1024
+
+
+def command(pid: int) -> str:
+    """Return a process's command line, empty when it is gone."""
+    try:
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_text(encoding="utf-8", errors="replace")
+            .replace("\0", " ")
+        )
+    except OSError:
+        return ""
+
+
+def listening(pids: Iterable[int]) -> set[tuple[str, int]]:
+    """Return the (host, port) pairs that the processes listen on by TCP; `*` stands for every host."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = os.readlink(entry)
+                    if target.startswith("socket:["):
+                        inodes.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                address, port = fields[1].split(":")
+                found.add((_host(address), int(port, 16)))
+    return found
+
+
+def _host(address: str) -> str:
+    """Return the dotted form of a /proc/net/tcp address, also of an IPv4 one mapped into IPv6."""
+    last = bytes.fromhex(address[-8:])[::-1]
+    if not any(last):
+        return "*"
+    return ".".join(str(byte) for byte in last)

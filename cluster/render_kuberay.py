@@ -2,8 +2,7 @@
 
 A worker group is a pool, with its resources, labels, limits and priority; autoscaler v2, because only
 that honours priority; token authentication from a Secret. A RayJob brings its own cluster, waits a
-bounded time for machines, and takes the cluster down after it; its driver is a pod's command that calls
-`gristmill run`. A RayService keeps an endpoint up across upgrades.
+bounded time for machines, and takes the cluster down after it; its driver is `gristmill run` on the head. A RayService keeps an endpoint up across upgrades.
 """
 
 from __future__ import annotations
@@ -28,7 +27,10 @@ def render_job(
     definition: ClusterDefinition, recipe: str = "1.3b", store: str = "s3://bucket/store"
 ) -> dict[str, Any]:
     """Return a RayJob that carries out a recipe on a cluster of its own."""
-    command = f"python -m jobs run {shlex.quote(recipe)} --store {shlex.quote(store)} --on auto"
+    command = (
+        f"python -m jobs run {shlex.quote(recipe)} --store {shlex.quote(store)} "
+        "--on http://127.0.0.1:8265"
+    )
     kubernetes = definition.kubernetes
     return _resource(
         definition,

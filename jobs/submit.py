@@ -5,9 +5,9 @@ known, and has not failed, returns it. Ray runs a job once; whether there is ano
 caller's business (docs/retries.md). A driver runs on the head, asks for no CPUs, and stays there when
 the submitter goes.
 
-The code travels in one of three ways (`CodeMode`): `local` when the cluster is on this machine (nothing
+The code travels in one of several ways (`CodeMode`): `local` when the cluster is on this machine (nothing
 is copied), `source` uploads the checkout (content addressed, a few hundred KB), `image` uses what the
-image holds. In each, `platform/` is on the path only as `gristmill`'s parent, never as a package.
+image holds. A job that submits others gives them its own code (`same`). In each, `platform/` is on the path only as `gristmill`'s parent, never as a package.
 
 Ray lets RAY_ADDRESS override an address that is given; here the argument wins. The token is read from
 the given environment and sent as a header, so that one process can talk to two clusters.
@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 from gristmill.errors import ClusterError, JobError
 from jobs.identity import ROOT, code_identity
 
-CodeMode = Literal["auto", "local", "source", "image"]
+CodeMode = Literal["auto", "local", "source", "image", "same"]
 IMAGE_ROOT = "/opt/gristmill"
 EXCLUDES = (
     "/platform/",  # travels as the module gristmill; here it could shadow the standard library's
@@ -44,6 +44,8 @@ EXCLUDES = (
     ".ruff_cache",
     ".pytest_cache",
 )
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Where Ray tells a driver its job's runtime environment, uploads replaced by what they became."""
 FAILURES = {
     "RUNTIME_ENV_SETUP_FAILURE": "the job's code or environment could not be set up on its node",
     "JOB_SUPERVISOR_ACTOR_START_TIMEOUT": (
@@ -100,6 +102,7 @@ class Submitter:
         """
         self.address = address.rstrip("/")
         self.env = dict(os.environ if env is None else env)
+        self._inside = False
         headers = _token_headers(self.env)
         try:
             from ray.job_submission import JobSubmissionClient
@@ -114,7 +117,9 @@ class Submitter:
         """Connect, from inside a job, to the cluster that the job runs on. Raises ClusterError."""
         from ray.dashboard.utils import ray_address_to_api_server_url
 
-        return cls(ray_address_to_api_server_url(os.environ.get("RAY_ADDRESS", "auto")))
+        here = cls(ray_address_to_api_server_url(os.environ.get("RAY_ADDRESS", "auto")))
+        here._inside = _JOB_CONFIG in os.environ
+        return here
 
     def submit(
         self,
@@ -213,6 +218,8 @@ class Submitter:
         return sorted(jobs, key=lambda job: (job.start_time_s or 0.0, job.id))
 
     def _mode(self) -> CodeMode:
+        if self._inside:
+            return "same"
         host = urlsplit(self.address).hostname or ""
         return "local" if host in {"127.0.0.1", "localhost", "::1"} else "source"
 
@@ -252,6 +259,10 @@ class Submitter:
 
 def runtime_env(mode: CodeMode, env_vars: Mapping[str, str]) -> dict[str, Any]:
     """Return the Ray runtime environment in which a job finds its code."""
+    if mode == "same":
+        own = json.loads(os.environ[_JOB_CONFIG])["runtime_env"]
+        code = {key: own[key] for key in ("working_dir", "py_modules") if key in own}
+        return {**code, "env_vars": dict(env_vars)}
     if mode == "source":
         return {
             "working_dir": str(ROOT),
@@ -310,7 +321,9 @@ def _info(job: Any) -> JobInfo:
         entrypoint=job.entrypoint,
         metadata=dict(job.metadata or {}),
         message=job.message or "",
-        error_type=None if job.error_type is None else str(getattr(job.error_type, "value", job.error_type)),
+        error_type=None
+        if job.error_type is None
+        else str(getattr(job.error_type, "value", job.error_type)),
         exit_code=job.driver_exit_code,
         start_time_s=None if job.start_time is None else job.start_time / 1000,
         end_time_s=None if job.end_time is None else job.end_time / 1000,

@@ -2,18 +2,16 @@
 
 import copy
 
-
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
 from cluster import definition as definitions
 from cluster.definition import ClusterDefinition
 from cluster.render import check, document, render
 from gristmill.errors import ClusterError
-from ray_parsers import read_kuberay, read_launcher
+from tests.ray_parsers import read_kuberay, read_launcher
 
 SHIPPED = definitions.load()
 COMPARED = ("resources", "labels", "min_workers", "max_workers", "priority", "idle_timeout_s")
