@@ -1,11 +1,7 @@
-import shutil
-
 import pytest
 
 from gristmill.evaluation import humaneval
 from gristmill.evaluation.sandbox import Limits, Sandbox, open_sandbox
-
-needs_sandbox = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bwrap")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +29,6 @@ def test_imports_stand_before_the_program_and_numpy_only_when_named() -> None:
 
 
 @pytest.mark.bubblewrap
-@needs_sandbox
 def test_every_canonical_solution_passes(sandbox: Sandbox) -> None:
     failed = [
         (task.task, verdict)
@@ -44,7 +39,6 @@ def test_every_canonical_solution_passes(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.bubblewrap
-@needs_sandbox
 @pytest.mark.parametrize(
     "completion",
     [

@@ -1,5 +1,4 @@
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -10,10 +9,7 @@ from gristmill.errors import SandboxError
 from gristmill.evaluation.sandbox import Limits, ProgramError, Sandbox, open_sandbox
 from gristmill.evaluation.sandbox_runner import decode, encode
 
-pytestmark = [
-    pytest.mark.bubblewrap,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bwrap (bubblewrap)"),
-]
+pytestmark = pytest.mark.bubblewrap
 
 LIMITS = Limits(wall_s=3, cpu_s=2, memory_bytes=256 << 20)
 

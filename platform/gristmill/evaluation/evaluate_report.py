@@ -95,7 +95,8 @@ def _compared(comparisons: Sequence[Comparison]) -> str:
             ("+" if x > 0 else "") + _shown(x, share)
             for x in (item.difference, item.low, item.high)
         ]
-        sure = item.low > 0 or item.high < 0
+        apart = item.low > 0 or item.high < 0
+        sure = apart if item.p_value is None else item.p_value < 0.05
         lines.append(
             [
                 f"{escape(item.benchmark)}, {escape(item.metric)}",
