@@ -18,7 +18,9 @@ def test_training_flops_are_six_for_each_weight_and_token_and_attention() -> Non
     assert flops == pytest.approx(6 * weights * 1e9 * 1.06, rel=0.01)
 
 
-@pytest.mark.parametrize(("stage", "per_weight"), [(0, 18), (1, 6 + 12 / 8), (2, 2 + 16 / 8), (3, 18 / 8)])
+@pytest.mark.parametrize(
+    ("stage", "per_weight"), [(0, 18), (1, 6 + 12 / 8), (2, 2 + 16 / 8), (3, 18 / 8)]
+)
 def test_zero_shards_states_as_its_paper_says(stage: int, per_weight: float) -> None:
     shape = SIZES["1.3b"]
     section = PretrainSection.model_validate(

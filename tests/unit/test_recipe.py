@@ -26,14 +26,20 @@ def test_all_seven_recipes_are_shipped() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("pretrain.learning_rat=1", "unknown key 'pretrain.learning_rat'; did you mean 'learning_rate'"),
+        (
+            "pretrain.learning_rat=1",
+            "unknown key 'pretrain.learning_rat'; did you mean 'learning_rate'",
+        ),
         ("pretrian.steps=1", "unknown key 'pretrian'; did you mean 'pretrain'"),
         ("tokens.fim.rate=2", "'tokens.fim.rate' is 2: input should be less than or equal to 1"),
         ("corpus.order=sideways", "'corpus.order' is \"sideways\""),
         ("corpus.sources=[{kind: folder}]", "missing key 'corpus.sources.0.path'"),
         ("corpus.sources=[{kind: folder, pth: x}]", "did you mean 'path'"),
         ("model.size=2b", "model size '2b' is unknown; sizes are tiny"),
-        ("pretrain.steps.more=1", "override pretrain.steps.more: 'steps' is a value, not a section"),
+        (
+            "pretrain.steps.more=1",
+            "override pretrain.steps.more: 'steps' is a value, not a section",
+        ),
         ("seed", "override 'seed' is not of the form a.b=value"),
         ("name=Bad Name", "'name' is"),
     ],
@@ -53,7 +59,11 @@ def test_every_mistake_is_reported_at_once() -> None:
 
 
 def test_text_that_is_no_recipe() -> None:
-    for text, message in (("- a", "found list"), ("a: [", "not valid YAML"), ("", "found NoneType")):
+    for text, message in (
+        ("- a", "found list"),
+        ("a: [", "not valid YAML"),
+        ("", "found NoneType"),
+    ):
         with pytest.raises(RecipeError, match=message):
             parse(text)
     with pytest.raises(RecipeError, match="cannot be read: No such file"):

@@ -74,7 +74,10 @@ def test_drafts_go_only_when_asked_and_not_in_use(tmp_path: Path) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=14), kept=st.integers(0, 8))
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=14),
+    kept=st.integers(0, 8),
+)
 def test_no_kept_artifact_ever_loses_an_ancestor(
     tmp_path_factory: pytest.TempPathFactory, edges: list[tuple[int, int]], kept: int
 ) -> None:

@@ -39,9 +39,7 @@ def test_a_child_is_the_same_folder(tmp_path: Path) -> None:
 def test_a_query_stays_at_the_end_of_a_childs_url() -> None:
     storage = Storage.open("s3://bucket/store?endpoint_override=127.0.0.1:9&scheme=http&region=r")
     child = storage.child("n/v")
-    assert child.url == (
-        "s3://bucket/store/n/v?endpoint_override=127.0.0.1:9&scheme=http&region=r"
-    )
+    assert child.url == ("s3://bucket/store/n/v?endpoint_override=127.0.0.1:9&scheme=http&region=r")
     assert Storage.open(child.url).root == child.root == "bucket/store/n/v"
 
 
