@@ -262,4 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its own name: Ray's workers can import `jobs.evaluate`, but nothing of `__main__`.
+    from jobs.evaluate import main as main_by_name
+
+    raise SystemExit(main_by_name())

@@ -50,4 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its own name: Ray's workers can import `jobs.finetune`, but nothing of `__main__`.
+    from jobs.finetune import main as main_by_name
+
+    raise SystemExit(main_by_name())

@@ -170,4 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its own name: Ray's workers can import `jobs.tokenizer`, but nothing of `__main__`.
+    from jobs.tokenizer import main as main_by_name
+
+    raise SystemExit(main_by_name())

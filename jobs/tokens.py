@@ -208,4 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its own name: Ray's workers can import `jobs.tokens`, but nothing of `__main__`.
+    from jobs.tokens import main as main_by_name
+
+    raise SystemExit(main_by_name())
