@@ -345,4 +345,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    # By its own name: Ray's workers can import `jobs.sweep`, but nothing of `__main__`.
+    from jobs.sweep import main as main_by_name
+
+    raise SystemExit(main_by_name())
