@@ -23,6 +23,7 @@ from ray.data import ActorPoolStrategy, TaskPoolStrategy
 from actors.repository_reader import RepositoryReader
 from gristmill.corpus.assembly import Origin, origins_of, write_part
 from gristmill.corpus.config import CorpusSection
+from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.parts import (
     WORK,
     piece_path,
@@ -36,7 +37,9 @@ from gristmill.corpus.selection import INPUT, select
 from gristmill.corpus.showing import report
 from gristmill.corpus.sources import open_sources
 from gristmill.corpus.sources.repository import Repository
-from gristmill.corpus.summary import repositories_table, summarise
+from gristmill.corpus.split import newest_first
+from gristmill.corpus.summary import Summary, repositories_table, summarise
+from gristmill.errors import SourceError
 from gristmill.progress import Progress
 from gristmill.storage import Storage
 from jobs.pool import Pool
@@ -51,6 +54,7 @@ def work(context: StageContext) -> Outcome:
     storage = context.draft.storage
     repositories = open_sources(section)
     pieces = plan_pieces(repositories, section)
+    _check(section, repositories, pieces)
     meter = _Meter(context.progress, 2 * sum(piece.num_bytes for piece in pieces))
     meter.add(0)
     if not ray.is_initialized():
@@ -71,8 +75,35 @@ def work(context: StageContext) -> Outcome:
     page = report(context.draft.name, plan, table, outcome, storage)
     storage.write_bytes("report.html", page.encode())
     storage.delete(WORK)
+    if not outcome.counts["documents"]:
+        raise SourceError(f"no file stayed in the corpus; {_why(outcome)}; loosen corpus.rules")
     meter.finish()
     return Outcome(outcome.counts, outcome.metrics)
+
+
+def _check(
+    section: CorpusSection, repositories: Sequence[Repository], pieces: Sequence[Piece]
+) -> None:
+    """Raise now what would otherwise be found after the reading, or in every worker."""
+    Benchmarks.load(section.decontaminate)
+    if not pieces:
+        names = ", ".join(repository.name for repository in repositories)
+        raise SourceError(f"corpus.sources hold no file at all: {names}")
+    if section.held_out.by == "date" and section.held_out.share > 0:
+        newest_first([item.name for item in repositories], _dates(repositories))
+
+
+def _dates(repositories: Sequence[Repository]) -> dict[str, str]:
+    return {repository.name: repository.identity.date for repository in repositories}
+
+
+def _why(summary: Summary) -> str:
+    reasons = [
+        f"{value} {key.removeprefix('rejects_')}"
+        for key, value in summary.counts.items()
+        if key.startswith("rejects_")
+    ]
+    return f"rejected were {', '.join(reasons)}"
 
 
 @dataclass
@@ -135,8 +166,7 @@ def _select(
         sketches = merged_sketches(
             read_table(storage, sketch_path(number)) for number in range(num_pieces)
         )
-    dates = {repository.name: repository.identity.date for repository in repositories}
-    return select(pa.concat_tables(tables), sketches, section, seed, dates)
+    return select(pa.concat_tables(tables), sketches, section, seed, _dates(repositories))
 
 
 def _write(

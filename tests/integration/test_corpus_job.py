@@ -13,6 +13,7 @@ from gristmill import recipe as recipes
 from gristmill.artifacts import Artifact, Store
 from gristmill.corpus.documents import read_documents
 from gristmill.corpus.sources import resolve_sources
+from gristmill.errors import SourceError
 from gristmill.pipeline import steps_of
 from jobs import corpus
 from jobs.stage import carry_out
@@ -88,3 +89,32 @@ def test_the_record_names_every_repository(made: tuple[Artifact, Artifact]) -> N
     documents = list(read_documents(made[0].storage))
     assert {document.repository for document in documents} <= names
     assert made[0].record.counts["documents"] > len(documents) > 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ("corpus.sources=[{kind: installed, names: [no-such-thing]}]", 1, "pip install"),
+        ("corpus.decontaminate=[no-such-benchmark]", 2, "no bundled benchmark"),
+        ("corpus.held_out={by: date, share: 0.1}", 2, "revision's date"),
+        ("corpus.rules={max_file_bytes: 1, max_line: 3}", 2, "unknown key"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: str, code: int, said: str
+) -> None:
+    arguments = ["--recipe", "smoke", "--store", str(tmp_path), "--set", changes]
+    assert corpus.main(arguments) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_corpus_without_a_file_left_says_why(tmp_path: Path, ray_cluster: Any) -> None:
+    (tmp_path / "in" / "one").mkdir(parents=True)
+    (tmp_path / "in" / "one" / "a.py").write_bytes(b"a\0b")
+    recipe = recipes.parse(
+        f"{{name: t, corpus: {{sources: [{{kind: folder, path: {tmp_path}/in}}]}}}}"
+    )
+    sources = resolve_sources(recipe.corpus)
+    steps = steps_of(recipe, sources)
+    with pytest.raises(SourceError, match="1 binary"):
+        carry_out(steps["corpus"], steps, Store.open(str(tmp_path / "store")), sources, corpus.work)

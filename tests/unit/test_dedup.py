@@ -73,3 +73,7 @@ def test_a_union_s_sketch_is_the_minimum_of_its_parts() -> None:
 def test_an_empty_text_s_signature_is_empty() -> None:
     assert (file_signatures([""], 112, 5) == EMPTY).all()
     assert ngrams([b""], 5)[0].size == 0
+
+
+def test_nothing_has_no_clusters() -> None:
+    assert clusters_of([]).removed.tolist() == []

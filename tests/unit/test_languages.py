@@ -2,6 +2,7 @@
 
 import pytest
 
+from gristmill.corpus.imports import LANGUAGES as PARSED_LANGUAGES
 from gristmill.corpus.languages import (
     DEFAULT_LANGUAGES,
     LANGUAGES,
@@ -65,6 +66,10 @@ def test_a_name_without_extension_leaves_it_to_the_content() -> None:
 )
 def test_a_path_comment_is_one_line_of_the_language(language: str, wanted: str) -> None:
     assert comment_line(language, "a/b") == wanted
+
+
+def test_every_language_that_is_parsed_is_known_and_kept() -> None:
+    assert PARSED_LANGUAGES <= DEFAULT_LANGUAGES
 
 
 def test_every_language_can_comment() -> None:

@@ -43,6 +43,8 @@ def cluster(
     `rank` orders the items: the smallest of a cluster survives. Empty signatures are near nothing.
     """
     num_items = len(contents)
+    if num_items == 0:
+        return Clusters(np.zeros(0, np.int64), np.zeros(0, np.int64))
     left, right = _equal_contents(contents)
     for keys, members in _bands(signatures, bands):
         first, second = _pairs(keys, members)

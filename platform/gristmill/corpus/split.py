@@ -51,7 +51,7 @@ def split(
     keys = _cluster_keys(contents, label, seed)
     if held.by == "file":
         return Split(_by_file(held, keys, label), none, none)
-    order = _by_date(repositories, dates) if held.by == "date" else _by_hash(repositories, seed)
+    order = newest_first(repositories, dates) if held.by == "date" else _by_hash(repositories, seed)
     chosen = _whole_repositories(order, repositories, held.share)
     inside = np.array([repository in chosen for repository in repositories])
     best = np.flatnonzero(inside)[np.argsort(keys[inside], kind="stable")]
@@ -89,7 +89,8 @@ def _by_hash(repositories: Sequence[str], seed: int) -> list[str]:
     )
 
 
-def _by_date(repositories: Sequence[str], dates: Mapping[str, str]) -> list[str]:
+def newest_first(repositories: Sequence[str], dates: Mapping[str, str]) -> list[str]:
+    """Return the repositories that have a date, newest first. Raises RecipeError when none has."""
     dated = [name for name in sorted(set(repositories)) if dates.get(name)]
     if not dated:
         raise RecipeError(
