@@ -67,6 +67,8 @@ class _Evaluation:
                 left.append(examinee)
         judging = len(self.tasks) if "humaneval" in self.benchmarks else 0
         items = sum(len(self._items(name)) for name in self.benchmarks) + judging
+        if not items:  # HumanEval alone was asked for, and no sandbox holds
+            return []
         self.total = max(1, items * len(left))
         try:
             while left or self.waiting:
