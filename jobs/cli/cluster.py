@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from cluster import definition as definitions
+from cluster import render
 from cluster.local import LocalCluster
 from jobs.cli.app import JsonOption, app, say, say_json
 
@@ -21,6 +22,35 @@ app.add_typer(cluster_app, name="cluster")
 DefinitionArgument = Annotated[
     Path, typer.Argument(metavar="[FILE]", help="The cluster definition.")
 ]
+
+
+@cluster_app.command("render")
+def render_command(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help=f"One of {', '.join(get_args(render.Target))}.")
+    ],
+    definition: DefinitionArgument = definitions.DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what `ray up` or KubeRay reads, made from the definition."""
+    loaded = definitions.load(definition)
+    if as_json:
+        say_json(render.document(loaded, target))
+    else:
+        say(render.render(loaded, target).rstrip("\n"))
+
+
+@cluster_app.command("check")
+def check_command(
+    definition: DefinitionArgument = definitions.DEFAULT, as_json: JsonOption = False
+) -> None:
+    """Read the definition, make every rendering of it, and say what each pool is."""
+    lines = render.check(definitions.load(definition))
+    if as_json:
+        say_json({"definition": str(definition), "pools": lines})
+    else:
+        for line in lines:
+            say(line)
 
 
 @cluster_app.command("up")
