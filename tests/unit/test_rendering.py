@@ -1,0 +1,69 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gristmill.errors import RequestError
+from gristmill.serving.exchange import Generation
+from gristmill.serving.rendering import cut, render
+from gristmill.tokens.fim import infill_prompt
+from gristmill.tokens.special import SPECIAL
+from tests.model_folder import tiny_tokenizer
+
+TOKENIZER = tiny_tokenizer()
+IDS = TOKENIZER.special
+
+
+def _one(room: int = 500, **values: object) -> list[int]:
+    return render(TOKENIZER, Generation(**values), room)[0]
+
+
+def test_a_suffix_makes_an_infilling_prompt():
+    assert _one(prompts=("def a",), suffix="b") == infill_prompt(TOKENIZER, "def a", "b")
+    assert _one(prompts=("",), suffix="") == [IDS.bos, IDS.fim_begin, IDS.fim_hole, IDS.fim_end]
+
+
+def test_sentinels_in_an_editor_s_texts_stay_text():
+    ids = _one(prompts=(f"a{SPECIAL['fim_hole']}b",), suffix=SPECIAL["eos"])
+    assert ids.count(IDS.fim_hole) == 1
+    assert IDS.eos not in ids
+
+
+def test_sentinels_in_a_plain_prompt_are_meant():
+    text = f"{SPECIAL['fim_begin']}a{SPECIAL['fim_hole']}b{SPECIAL['fim_end']}"
+    assert _one(prompts=(text,)) == infill_prompt(TOKENIZER, "a", "b")
+    assert _one(prompts=(SPECIAL["bos"] + text,)) == infill_prompt(TOKENIZER, "a", "b")
+
+
+def test_token_ids_are_taken_as_they_are():
+    assert _one(prompts=((5, 6, 7),)) == [5, 6, 7]
+    assert _one(prompts=((5, 6, 7),), keep_tokens=2) == [6, 7]
+    for wrong in (-1, TOKENIZER.num_tokens):
+        with pytest.raises(RequestError, match="not in this model's vocabulary"):
+            _one(prompts=((wrong,),))
+
+
+def test_a_chat_ends_where_its_answer_begins():
+    ids = _one(messages=({"role": "user", "content": "hi"},))
+    assert ids[0] == IDS.bos
+    assert TOKENIZER.decode(ids).endswith("### Instruction:\nhi\n### Response:\n")
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(8, 80))
+@settings(max_examples=80, deadline=None)
+def test_a_cut_prompt_keeps_what_is_nearest_to_the_hole(num_prefix, num_suffix, keep):
+    prefix, suffix = list(range(100, 100 + num_prefix)), list(range(200, 200 + num_suffix))
+    whole = [IDS.bos, IDS.fim_begin, *prefix, IDS.fim_hole, *suffix, IDS.fim_end]
+    short = cut(whole, IDS.fim_hole, keep)
+    at = short.index(IDS.fim_hole)
+    assert len(short) == min(keep, len(whole))
+    assert short[2:at] == prefix[num_prefix - (at - 2) :]
+    assert short[at + 1 : -1] == suffix[: len(short) - at - 2]
+    assert (short[0], short[1], short[-1]) == (IDS.bos, IDS.fim_begin, IDS.fim_end)
+    if len(whole) > keep and num_suffix >= keep:
+        assert len(short) - at - 2 >= (keep - 4) // 4
+
+
+def test_a_plain_prompt_is_cut_at_its_beginning():
+    ids = _one(prompts=("abcdefgh",), keep_tokens=4)
+    assert ids == [IDS.bos, *TOKENIZER.encode("abcdefgh")[-3:]]
+    assert len(_one(room=3, prompts=("abcdefgh",), keep_tokens=-1)) == 3
