@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster import dashboards, processes
 from cluster import definition as definitions
-from cluster import processes
 from cluster.definition import ClusterDefinition
 from gristmill.errors import ClusterError
 
@@ -47,7 +47,7 @@ class LocalCluster:
     """A running local cluster; a context manager that ends it."""
 
     folder: Path
-    """Its state: `state.json`, `token`, `keeper.log`."""
+    """Its state: `state.json`, `token`, `keeper.log`, `metrics/`."""
     state: dict[str, Any]
     process: subprocess.Popen[bytes] | None = None
     """The keeper, when this process started it attached."""
@@ -91,6 +91,7 @@ class LocalCluster:
                 _end_keeper(process)
                 raise
             if found is not None:
+                dashboards.write(folder / "metrics")
                 return cls(folder, found, None if detached else process)
             _remove(plan["temp_dir"])
         raise ClusterError(
@@ -133,6 +134,11 @@ class LocalCluster:
         """The pools' nodes as they are now: pool, node_id, raylet_pid, cpus, gpus, labels."""
         state = _read_state(self.folder)
         return list((state or self.state)["nodes"])
+
+    @property
+    def metrics(self) -> Path:
+        """The folder with Prometheus's targets and Grafana's dashboards (`cluster/dashboards.py`)."""
+        return self.folder / "metrics"
 
     @property
     def num_gpus(self) -> int:
@@ -250,6 +256,7 @@ def _spawn_keeper(plan: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")]),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
+        "RAY_METRICS_OUTPUT_ROOT": str(folder / "metrics"),
         **LOOPBACK,
         # Idle workers made ahead of time cost memory on a laptop and save nothing there.
         "RAY_enable_worker_prestart": "0",

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -104,12 +105,14 @@ class Submitter:
         self.env = dict(os.environ if env is None else env)
         self._inside = False
         headers = _token_headers(self.env)
-        try:
-            from ray.job_submission import JobSubmissionClient
+        from ray.exceptions import AuthenticationError
+        from ray.job_submission import JobSubmissionClient
 
+        _quiet()
+        try:
             with _overrides_hidden():
                 self._client = JobSubmissionClient(self.address, headers=headers)
-        except (RuntimeError, ConnectionError) as error:
+        except (RuntimeError, ConnectionError, AuthenticationError) as error:
             raise _connection_error(self.address, error, bool(headers)) from error
 
     @classmethod
@@ -246,9 +249,11 @@ class Submitter:
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         """Turn the job API's errors into ours."""
+        from ray.exceptions import AuthenticationError
+
         try:
             yield
-        except ConnectionError as error:
+        except (ConnectionError, AuthenticationError) as error:
             raise _connection_error(self.address, error, True) from error
         except RuntimeError as error:
             text = str(error)
@@ -348,6 +353,14 @@ def _connection_error(address: str, error: Exception, had_token: bool) -> Cluste
         f"no cluster answers at {address}: {_gist(text, 300)}; start one with `gristmill cluster up`, "
         "or give the job API's address, e.g. http://127.0.0.1:8265"
     )
+
+
+def _quiet() -> None:
+    """Keep Ray's client from writing about its uploads and closed sockets over the progress."""
+    for name in ("job.sdk", "dashboard_sdk"):
+        logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
+    for name in ("packaging", "working_dir"):
+        logging.getLogger(f"ray._private.runtime_env.{name}").setLevel(logging.ERROR)
 
 
 _environment = threading.Lock()
