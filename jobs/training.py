@@ -76,7 +76,7 @@ def fit(
         ),
     )
     try:
-        result = trainer.fit()
+        result: Any = trainer.fit()
     except Exception as error:  # Ray raises several kinds; the cause is in the text
         _raise_failure(output)
         raise TrainingError(

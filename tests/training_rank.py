@@ -1,10 +1,11 @@
 """One rank of a training group without Ray: `python training_rank.py PLAN.json RANK`.
 
-PLAN holds `world`, `port` and `runs`: a list of {request, die_after?}. The runs are carried out one
-after the other in one process group; with `die_after` the process ends hard once that step is drawn.
+PLAN holds `world`, `port` and `runs`: a list of {request, stop_after?}. The runs are carried out one
+after the other in one process group; with `stop_after` a run is given up once that step is drawn.
 `start` runs all ranks of a plan and returns their exit codes.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -65,19 +66,23 @@ def main(plan_path: str, rank: str) -> None:
         MASTER_PORT=str(plan["port"]),
     )
 
+    class Given(Exception):
+        """The run was given up."""
+
     class Fuse:
-        def __init__(self, die_after: int | None) -> None:
-            self.die_after = die_after
+        def __init__(self, stop_after: int | None) -> None:
+            self.stop_after = stop_after
 
         def update(
             self, done: float, total: float | None = None, unit: str = "items", **figures: float
         ) -> None:
-            if done == self.die_after:
-                os._exit(9)
+            if done == self.stop_after:
+                raise Given
 
     for item in plan["runs"]:
         request = TrainRequest.model_validate(item["request"], strict=False)
-        run(request, progress=Fuse(item.get("die_after")))
+        with contextlib.suppress(Given):
+            run(request, progress=Fuse(item.get("stop_after")))
 
 
 if __name__ == "__main__":

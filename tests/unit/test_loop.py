@@ -173,18 +173,32 @@ def test_the_model_folder_is_whole(traces: dict[str, Path]) -> None:
     assert left == ["step-00000004", "step-00000006"]
 
 
-def test_a_killed_run_goes_on_to_the_same_last_bit(
+def test_an_interrupted_run_goes_on_to_the_same_last_bit(
     data: Path, traces: dict[str, Path], tmp_path: Path
 ) -> None:
-    for name, changes in [
-        ("zero2-fp32-2", {"zero_stage": 2}),
-        ("zero2-bf16-2", {"precision": "bf16"}),
-        ("zero3-bf16-2", {"precision": "bf16", "zero_stage": 3}),
-    ]:
-        request = request_of(data, tmp_path / name, **changes)
-        assert start(tmp_path, [{"request": request, "die_after": 5}], 2) != [0, 0]
-        assert start(tmp_path, [{"request": request}], 2) == [0, 0], logs(tmp_path)
+    settings: dict[str, dict[str, Any]] = {
+        "zero2-fp32-2": {},
+        "zero2-bf16-2": {"precision": "bf16"},
+        "zero3-bf16-2": {"precision": "bf16", "zero_stage": 3},
+    }
+    requests = [request_of(data, tmp_path / name, **more) for name, more in settings.items()]
+    moved = request_of(data, tmp_path / "moved")
+    stopped = [{"request": request, "stop_after": 5} for request in [*requests, moved]]
+    assert start(tmp_path, stopped, 2) == [0, 0], logs(tmp_path)
+    assert len(losses(tmp_path / "moved")) == 5
+    assert not (tmp_path / "moved" / "model").exists()
+
+    assert start(tmp_path, [{"request": request} for request in requests], 2) == [0, 0]
+    for name in settings:
         assert losses(tmp_path / name) == losses(traces[name])
         ours, theirs = (load_model(path / "model") for path in (tmp_path / name, traces[name]))
         for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.equal(one, other)
+
+    newest = tmp_path / "moved" / "checkpoints" / "step-00000004"
+    damaged = newest / "exp_avg-00001.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    changed = {**moved["training"], "zero_stage": 1, "micro_batch": 5}
+    assert start(tmp_path, [{"request": {**moved, "training": changed}}]) == [0], logs(tmp_path)
+    assert "is damaged" in logs(tmp_path)
+    assert losses(tmp_path / "moved") == pytest.approx(losses(traces["zero2-fp32-2"]), abs=2e-5)

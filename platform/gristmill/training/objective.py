@@ -26,16 +26,18 @@ MAX_LOGITS = 64 * 1024 * 1024
 class Objective(nn.Module):
     """The decoder with its loss: the module that DeepSpeed shards."""
 
-    def __init__(self, llama: Llama, z_loss: float = 0.0) -> None:
+    def __init__(self, llama: Llama, z_loss: float = 0.0, *, pieces: bool = True) -> None:
         super().__init__()
         self.llama = llama
         self.z_loss = z_loss
+        self.pieces = pieces
+        """Off in ZeRO 3, where every rank must call every module equally often."""
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
         """Return `weight` times the summed loss (with z-loss), and the plain summed cross-entropy."""
         hidden_NC = self.llama(batch.tokens_N, batch.positions_N, batch.attend())
-        if batch.num_targets == 0:  # every rank runs every backward pass
-            total = hidden_NC.sum() * 0.0
+        if batch.num_targets == 0:  # every rank runs every module and every backward pass
+            total = self.llama.logits(hidden_NC[:1]).float().sum() * 0.0
             return total, total.detach()
         picked_LC = hidden_NC.index_select(0, batch.target_positions_L)
         entropy, log_z = self._sums(picked_LC, batch.targets_L)
@@ -43,7 +45,7 @@ class Objective(nn.Module):
 
     def _sums(self, picked_LC: Tensor, targets_L: Tensor) -> tuple[Tensor, Tensor]:
         rows = max(1, MAX_LOGITS // self.llama.config.vocab_rows)
-        if len(targets_L) <= rows:
+        if len(targets_L) <= rows or not self.pieces:
             return self._piece(picked_LC, targets_L)
         run: Callable[..., tuple[Tensor, Tensor]] = checkpoint
         pieces = [

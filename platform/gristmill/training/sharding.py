@@ -71,7 +71,7 @@ class ShardedModel:
         self.llama.checkpoint_blocks = training.activation_checkpointing
         if training.compile:
             self.llama.compile_blocks()
-        objective = Objective(self.llama, training.z_loss)
+        objective = Objective(self.llama, training.z_loss, pieces=self.stage < 3)
         optimizer = torch.optim.AdamW(
             decay_groups(objective, training.optimizer.weight_decay),
             lr=training.learning_rate,
