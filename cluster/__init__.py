@@ -1,0 +1,1 @@
+"""The one cluster definition, and what is rendered or started from it."""
