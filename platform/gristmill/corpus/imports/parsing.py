@@ -2,7 +2,8 @@
 
 A parse is bounded in time: tree-sitter asks a callback now and then whether to go on (it does so only
 when it reads through a callback, not from bytes). A file that runs out of time, or that makes the
-parser fail, gives a `Parsed` with the reason in `failure`; `parse` does not raise for any input.
+parser fail, gives a `Parsed` with the reason in `failure`; `parse` does not raise for any input. The
+limit is on the thread's CPU time, so that a busy machine does not cut off what an idle one reads.
 """
 
 import importlib
@@ -39,7 +40,7 @@ def parse(
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
     try:
-        found, share = _read(rules, language, path, data, time.monotonic() + timeout_s)
+        found, share = _read(rules, language, path, data, time.thread_time() + timeout_s)
     except _OutOfTime:
         return Parsed(language, failure="parse_timeout")
     except (ValueError, RuntimeError, RecursionError, MemoryError):
@@ -65,13 +66,13 @@ def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
         return data[offset : offset + _CHUNK_BYTES]
 
     def late(_offset: int, _has_error: bool) -> bool:
-        return time.monotonic() > deadline
+        return time.thread_time() > deadline
 
     try:
         return parser.parse(read, progress_callback=late)
     except ValueError as error:
         parser.reset()  # else the next file would continue this one
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             raise _OutOfTime from error
         raise
 
@@ -79,7 +80,7 @@ def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
 def _captures(query: Query, root: Node, deadline: float) -> Captures:
     # py-tree-sitter 0.26.1 crashes when captures() gets a progress callback, so none is given;
     # a query is linear in the tree, and the tree was made within the limit.
-    if time.monotonic() > deadline:
+    if time.thread_time() > deadline:
         raise _OutOfTime
     return QueryCursor(query).captures(root)
 
