@@ -19,8 +19,9 @@ def shipped() -> list[str]:
 def load_recipe(where: str, overrides: Iterable[str] = ()) -> recipes.Recipe:
     """Load a recipe by shipped name, local path or URL. Raises RecipeError."""
     if "://" in where:
-        folder, _, name = where.rpartition("/")
-        text = Storage.open(folder).read_bytes(name).decode()
+        base, question, query = where.partition("?")
+        folder, _, name = base.rpartition("/")
+        text = Storage.open(f"{folder}{question}{query}").read_bytes(name).decode()
         return recipes.parse(text, overrides, origin=where)
     named = SHIPPED / f"{where}.yaml"
     if named.is_file():

@@ -25,6 +25,7 @@ class Summary:
     """What there is to say about a run; figures that no stage made are None."""
 
     run: str
+    store: str
     status: str
     message: str
     wall_s: float
@@ -59,6 +60,7 @@ def gather(recipe: Recipe, state: RunState, completion: str = "") -> Summary:
     corpus = by_stage.get("corpus")
     return Summary(
         run=state.run,
+        store=state.store,
         status=state.status,
         message=state.message,
         wall_s=state.updated_s - state.created_s,
@@ -115,7 +117,7 @@ def _report(by_stage: Mapping[str, Artifact]) -> str | None:
     for stage in ("evaluate", "sweep", "corpus"):
         artifact = by_stage.get(stage)
         if artifact is not None and artifact.storage.exists("report.html"):
-            return f"{artifact.storage.url}/report.html"
+            return artifact.storage.child("report.html").url
     return None
 
 
@@ -160,7 +162,7 @@ def _lines(summary: Summary) -> list[tuple[str, str]]:
     if summary.completion:
         lines.append(("completion", summary.completion))
     if summary.artifacts:
-        lines.append(("artifacts", next(iter(summary.artifacts.values())).rsplit("/", 2)[0]))
+        lines.append(("artifacts", summary.store))
     if summary.report:
         lines.append(("report", summary.report))
     if summary.endpoint:
