@@ -53,7 +53,7 @@ def test_a_chat_ends_where_its_answer_begins():
 def test_a_cut_prompt_keeps_what_is_nearest_to_the_hole(num_prefix, num_suffix, keep):
     prefix, suffix = list(range(100, 100 + num_prefix)), list(range(200, 200 + num_suffix))
     whole = [IDS.bos, IDS.fim_begin, *prefix, IDS.fim_hole, *suffix, IDS.fim_end]
-    short = cut(whole, IDS.fim_hole, keep)
+    short = cut(whole, IDS.fim_begin, IDS.fim_hole, keep)
     at = short.index(IDS.fim_hole)
     assert len(short) == min(keep, len(whole))
     assert short[2:at] == prefix[num_prefix - (at - 2) :]
@@ -67,3 +67,17 @@ def test_a_plain_prompt_is_cut_at_its_beginning():
     ids = _one(prompts=("abcdefgh",), keep_tokens=4)
     assert ids == [IDS.bos, *TOKENIZER.encode("abcdefgh")[-3:]]
     assert len(_one(room=3, prompts=("abcdefgh",), keep_tokens=-1)) == 3
+
+
+def test_a_file_path_leads_as_the_comment_of_training():
+    assert _one(prompts=("def a",), suffix="b", file_path="pkg/a.py") == infill_prompt(
+        TOKENIZER, "def a", "b", context="# pkg/a.py\n"
+    )
+    plain = _one(prompts=("int a",), file_path="a.c")
+    assert TOKENIZER.decode(plain) == "// a.c\nint a"
+    assert _one(prompts=("x",), file_path="no language") == _one(prompts=("x",))
+    short = _one(room=40, prompts=("p" * 90,), suffix="s" * 90, file_path="a.py", keep_tokens=-1)
+    assert len(short) == 40
+    assert (
+        short[0] == IDS.bos and TOKENIZER.decode(short[: short.index(IDS.fim_begin)]) == "# a.py\n"
+    )

@@ -24,6 +24,8 @@ class Generation:
     """Texts or token ids, each answered `num_choices` times; empty for a chat."""
     suffix: str | None = None
     """The text after the hole: the prompt is then infilled, and taken literally."""
+    file_path: str | None = None
+    """The file that prompt and suffix are of; it leads the prompt as the comment training puts there."""
     messages: tuple[Mapping[str, str], ...] = ()
     num_choices: int = 1
     max_tokens: int | None = None

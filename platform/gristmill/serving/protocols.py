@@ -71,6 +71,8 @@ class CompletionBody(_Body):
 
     prompt: str | _Ids | list[str] | list[_Ids] = ""
     suffix: str | None = None
+    file_path: str | None = Field(None, max_length=400)
+    """Ours, optional: the file's path in its repository, so that the model knows where it writes."""
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
     truncate_prompt_tokens: int | None = Field(None, ge=-1)
     """Cut a longer prompt to so many tokens (-1: to what fits), keeping what is nearest to the answer."""
@@ -88,6 +90,7 @@ class CompletionBody(_Body):
         return Generation(
             prompts=prompts,
             suffix=self.suffix,
+            file_path=self.file_path,
             num_choices=choices,
             max_tokens=self.max_tokens,
             temperature=1.0 if self.temperature is None else self.temperature,

@@ -2,11 +2,13 @@
 
 With a suffix the prompt is infilled: both texts are taken literally, so a file that holds a sentinel's
 text cannot break the prompt. Without one, special tokens written in the prompt are meant (editors that
-lay out FIM themselves send them so), and bos leads unless the prompt brings it.
+lay out FIM themselves send them so), and bos leads unless the prompt brings it. A file path leads the
+text as the comment that training puts above every file.
 """
 
 from collections.abc import Sequence
 
+from gristmill.corpus.languages import comment_line, language_of
 from gristmill.errors import RequestError
 from gristmill.serving.exchange import Generation
 from gristmill.tokens.chat import chat_prompt
@@ -25,7 +27,8 @@ def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list
     rendered: list[list[int]] = []
     for prompt in generation.prompts:
         if isinstance(prompt, str):
-            rendered.append(_text(tokenizer, prompt, generation.suffix, keep))
+            header = path_header(generation.file_path, prompt + (generation.suffix or ""))
+            rendered.append(_text(tokenizer, header, prompt, generation.suffix, keep))
         elif generation.suffix is not None:
             raise RequestError("suffix needs a text prompt, not token ids", param="suffix")
         else:
@@ -39,27 +42,40 @@ def _kept(keep_tokens: int | None, room: int) -> int | None:
     return room if keep_tokens < 0 else min(keep_tokens, room)
 
 
-def _text(tokenizer: Tokenizer, prompt: str, suffix: str | None, keep: int | None) -> list[int]:
+def path_header(file_path: str | None, text: str) -> str:
+    """Return the comment line that training puts above a file of this path; empty where it puts none."""
+    path = " ".join((file_path or "").split())
+    language = language_of(path, text) if path else None
+    return comment_line(language, path) if language else ""
+
+
+def _text(
+    tokenizer: Tokenizer, header: str, prompt: str, suffix: str | None, keep: int | None
+) -> list[int]:
     special = tokenizer.special
     if suffix is not None:
-        ids = infill_prompt(tokenizer, prompt, suffix)
-        return ids if keep is None or len(ids) <= keep else cut(ids, special.fim_hole, keep)
+        ids = infill_prompt(tokenizer, prompt, suffix, context=header)
+        if keep is None or len(ids) <= keep:
+            return ids
+        return cut(ids, special.fim_begin, special.fim_hole, keep)
     ids = tokenizer.encode_with_special(prompt)
     if ids[:1] == [special.bos]:
         del ids[0]
-    if keep is not None and len(ids) + 1 > keep:
-        ids = ids[len(ids) + 1 - keep :] if keep > 1 else []
-    return [special.bos, *ids]
+    lead = [special.bos, *tokenizer.encode(header)]
+    if keep is not None and len(lead) + len(ids) > keep:
+        lead = lead[:keep]
+        ids = ids[len(ids) + len(lead) - keep :]
+    return [*lead, *ids]
 
 
-def cut(ids: Sequence[int], hole: int, keep: int) -> list[int]:
+def cut(ids: Sequence[int], begin: int, hole: int, keep: int) -> list[int]:
     """Return an infilling prompt of `keep` tokens: the text nearest to the hole, prefix before suffix."""
-    at = list(ids).index(hole)
-    prefix, suffix = list(ids[2:at]), list(ids[at + 1 : -1])
-    room = max(0, keep - 4)
+    start, at = list(ids).index(begin) + 1, list(ids).index(hole)
+    lead, prefix, suffix = list(ids[:start]), list(ids[start:at]), list(ids[at + 1 : -1])
+    room = max(0, keep - len(lead) - 2)
     num_suffix = min(len(suffix), max(room // SUFFIX_SHARE, room - len(prefix)))
     num_prefix = min(len(prefix), room - num_suffix)
-    return [*ids[:2], *prefix[len(prefix) - num_prefix :], hole, *suffix[:num_suffix], ids[-1]]
+    return [*lead, *prefix[len(prefix) - num_prefix :], hole, *suffix[:num_suffix], ids[-1]]
 
 
 def _ids(tokenizer: Tokenizer, prompt: Sequence[int], keep: int | None) -> list[int]:

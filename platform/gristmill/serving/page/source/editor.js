@@ -14,12 +14,12 @@ import { cpp } from "@codemirror/lang-cpp";
 import { go } from "@codemirror/lang-go";
 
 export const LANGUAGES = {
-  python: { name: "Python", support: python, indent: "    " },
-  javascript: { name: "JavaScript", support: javascript, indent: "  " },
-  typescript: { name: "TypeScript", support: () => javascript({ typescript: true }), indent: "  " },
-  java: { name: "Java", support: java, indent: "    " },
-  go: { name: "Go", support: go, indent: "\t" },
-  cpp: { name: "C, C++", support: cpp, indent: "    " },
+  python: { name: "Python", file: "numbers/mean.py", support: python, indent: "    " },
+  javascript: { name: "JavaScript", file: "numbers/mean.js", support: javascript, indent: "  " },
+  typescript: { name: "TypeScript", file: "numbers/mean.ts", support: () => javascript({ typescript: true }), indent: "  " },
+  java: { name: "Java", file: "numbers/Numbers.java", support: java, indent: "    " },
+  go: { name: "Go", file: "numbers/mean.go", support: go, indent: "\t" },
+  cpp: { name: "C, C++", file: "numbers/mean.cpp", support: cpp, indent: "    " },
 };
 
 const showGhost = StateEffect.define();

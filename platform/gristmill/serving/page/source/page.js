@@ -54,6 +54,7 @@ async function suggest(prefix, suffix) {
       temperature: temperature(),
       stop: line ? ["\n"] : ["\n\n\n"],
       truncate_prompt_tokens: -1,
+      file_path: LANGUAGES[byId("language").value].file,
     };
     for await (const event of stream("v1/completions", body, controller.signal)) {
       if (event.usage) {
