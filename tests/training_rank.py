@@ -52,6 +52,38 @@ def logs(folder: Path) -> str:
     return "\n".join(path.read_text() for path in sorted(folder.glob("rank-*.log")))
 
 
+def write_rows(folder: Path, rows: int, length: int, *, masked: bool = False) -> None:
+    """Write `tokenizer/` and `tokens/`: rows of two ragged documents, some padded, some masked."""
+    import numpy as np
+
+    from gristmill.storage import Storage
+    from gristmill.tokens.shards import Manifest, ShardWriter
+    from tests.model_folder import tiny_tokenizer
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(folder / "tokenizer")
+    random = np.random.default_rng(5)
+    pieces, masks = [], []
+    for _ in range(rows):
+        first = int(random.integers(4, length - 6))
+        lengths = [first, length - first - int(random.integers(0, 4))]
+        pieces.append([random.integers(0, 300, size) for size in lengths])
+        masks.append([random.random(size) < 0.7 for size in lengths])
+    storage = Storage.open(str(folder / "tokens"))
+    writer = ShardWriter(storage, length, tokenizer.vocab_rows, tokenizer.special.pad)
+    shard = writer.write("epoch-0/shard-00000", pieces, masks if masked else None)
+    Manifest(
+        sequence_length=length,
+        dtype="uint16",
+        vocab_rows=tokenizer.vocab_rows,
+        pad=tokenizer.special.pad,
+        tokenizer=tokenizer.digest,
+        rows=rows,
+        tokens=sum(len(piece) for row in pieces for piece in row),
+        shards=(shard,),
+    ).write(storage)
+
+
 def main(plan_path: str, rank: str) -> None:
     """Be one rank."""
     from gristmill.training.loop import run

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -13,7 +12,6 @@ from gristmill.model.config import SIZES
 from gristmill.model.folder import load_model
 from gristmill.model.llama import Llama
 from gristmill.storage import Storage
-from gristmill.tokens.shards import Manifest, ShardWriter
 from gristmill.training.config import Optimizer, Schedule, Training
 from gristmill.training.metrics import read_metrics
 from gristmill.training.objective import Objective, decay_groups
@@ -21,7 +19,7 @@ from gristmill.training.request import ModelRequest, TrainRequest
 from gristmill.training.samples import Samples
 from gristmill.training.schedule import learning_rate
 from tests.model_folder import tiny_tokenizer
-from tests.training_rank import logs, start
+from tests.training_rank import logs, start, write_rows
 
 LENGTH, ROWS, STEPS, BATCH = 32, 24, 6, 5
 TRAINING = Training(
@@ -39,29 +37,7 @@ TRAINING = Training(
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer, and rows of ragged documents and loss masks, padded by up to a few tokens."""
     folder = tmp_path_factory.mktemp("data")
-    tokenizer = tiny_tokenizer()
-    tokenizer.save(folder / "tokenizer")
-    random = np.random.default_rng(5)
-    rows, masks = [], []
-    for _ in range(ROWS):
-        first = int(random.integers(4, LENGTH - 6))
-        lengths = [first, LENGTH - first - int(random.integers(0, 4))]
-        rows.append([random.integers(0, 300, length) for length in lengths])
-        masks.append([random.random(length) < 0.7 for length in lengths])
-    special = tokenizer.special
-    storage = Storage.open(str(folder / "tokens"))
-    writer = ShardWriter(storage, LENGTH, tokenizer.vocab_rows, special.pad)
-    shard = writer.write("epoch-0/shard-00000", rows, masks)
-    Manifest(
-        sequence_length=LENGTH,
-        dtype="uint16",
-        vocab_rows=tokenizer.vocab_rows,
-        pad=special.pad,
-        tokenizer=tokenizer.digest,
-        rows=ROWS,
-        tokens=sum(len(piece) for row in rows for piece in row),
-        shards=(shard,),
-    ).write(storage)
+    write_rows(folder, ROWS, LENGTH, masked=True)
     return folder
 
 

@@ -20,9 +20,9 @@ class Schedule(Section):
 
 
 class Optimizer(Section):
-    """AdamW as the paper and DeepSeek-LLM state it; Muon for matrices as an option."""
+    """AdamW as the paper and DeepSeek-LLM state it."""
 
-    kind: Literal["adamw", "muon"] = "adamw"
+    kind: Literal["adamw"] = "adamw"
     beta1: float = 0.9
     beta2: float = 0.95
     eps: float = 1e-8
