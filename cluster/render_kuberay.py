@@ -15,7 +15,7 @@ from typing import Any
 from cluster.definition import POOL_LABEL, ClusterDefinition, Pool, PoolName
 
 API_VERSION = "ray.io/v1"
-SERVE_APPLICATION = "jobs.serve:application"
+SERVE_APPLICATION = "jobs.serve:build"
 
 
 def render_cluster(definition: ClusterDefinition) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def render_job(
             "entrypoint": command,
             "entrypointNumCpus": 0,
             "submissionMode": "SidecarMode",
-            "runtimeEnvYAML": _runtime_env(),
+            "runtimeEnvYAML": json.dumps(_runtime_env()),
             "backoffLimit": 0,  # each retry is a new cluster; the run goes on from the store instead
             "preRunningDeadlineSeconds": kubernetes.prerunning_deadline_s,
             "shutdownAfterJobFinishes": True,
@@ -50,15 +50,16 @@ def render_job(
 
 
 def render_service(
-    definition: ClusterDefinition, arguments: dict[str, Any] | None = None
+    definition: ClusterDefinition, recipe: str = "1.3b", store: str = "s3://bucket/store"
 ) -> dict[str, Any]:
-    """Return a RayService for the endpoint; `arguments` go to the application's builder."""
+    """Return a RayService that serves the models which a recipe left in a store."""
+    gpu = definition.pools["train"].gpus > 0
     application: dict[str, Any] = {
         "name": "gristmill",
         "route_prefix": "/",
         "import_path": SERVE_APPLICATION,
-        "runtime_env": {"working_dir": "local:///opt/gristmill"},
-        "args": arguments or {},
+        "runtime_env": _runtime_env(),
+        "args": {"recipe": recipe, "store": store, "gpu": gpu},
     }
     config = {
         "proxy_location": "HeadOnly",
@@ -179,10 +180,8 @@ def _memory(gib: float) -> str:
     return f"{gib:g}Gi" if gib == int(gib) else f"{round(gib * 1024)}Mi"
 
 
-def _runtime_env() -> str:
-    return json.dumps(
-        {
-            "working_dir": "local:///opt/gristmill",
-            "py_modules": ["local:///opt/gristmill/platform"],
-        }
-    )
+def _runtime_env() -> dict[str, Any]:
+    return {
+        "working_dir": "local:///opt/gristmill",
+        "py_modules": ["local:///opt/gristmill/platform"],
+    }

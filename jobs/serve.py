@@ -29,14 +29,17 @@ from ray.serve.handle import DeploymentHandle
 
 from actors.ingress import Ingress
 from actors.replica import Replica, ReplicaSettings
-from gristmill.artifacts import Artifact
+from gristmill.artifacts import Artifact, Store
+from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import ClusterError, RecipeError
+from gristmill.pipeline import POOLS, steps_of
 from gristmill.serving.config import ServeSection
 from gristmill.serving.exchange import Kind
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits
 from jobs.endpoint import check_completion, endpoint_of
-from jobs.stage import JobContext, run_service
+from jobs.recipe_files import load_recipe
+from jobs.stage import JobContext, find_inputs, run_service
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +125,20 @@ def application(
     )
     built: serve.Application = front.bind(replicas)
     return built
+
+
+def build(arguments: Mapping[str, Any]) -> serve.Application:
+    """Return the application for `serve deploy` and RayService: `recipe`, `store`, `gpu` say which.
+
+    Raises RecipeError when the recipe serves nothing or its models are not in the store.
+    """
+    recipe = load_recipe(arguments["recipe"])
+    if recipe.serve is None:
+        raise RecipeError(f"recipe {recipe.name} has no serve section")
+    store = Store.open(arguments["store"])
+    steps = steps_of(recipe, resolve_sources(recipe.corpus), gpu=bool(arguments.get("gpu")))
+    models = choose(find_inputs(steps["serve"], steps, store), recipe.serve)
+    return application(models, recipe.serve, store.storage.url, {"pool": POOLS["serve"]})
 
 
 def _replica(

@@ -1,5 +1,6 @@
 """The renderings against each other, through Ray's own parsers."""
 
+import ast
 import copy
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from cluster import definition as definitions
 from cluster.definition import ClusterDefinition
+from cluster.local import ROOT
 from cluster.render import check, document, render
 from gristmill.errors import ClusterError
 from tests.ray_parsers import read_kuberay, read_launcher
@@ -81,7 +83,13 @@ def test_job_and_service_hold_the_same_cluster() -> None:
     assert spec["autoscalerOptions"]["version"] == "v2"
     assert spec["authOptions"] == {"mode": "token", "secretName": "gristmill-token"}
     assert job["preRunningDeadlineSeconds"] == 3600
-    assert yaml.safe_load(service["serveConfigV2"])["applications"][0]["name"] == "gristmill"
+    [application] = yaml.safe_load(service["serveConfigV2"])["applications"]
+    module, _, name = application["import_path"].partition(":")
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    assert name in {
+        node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)
+    }
+    assert application["args"] == {"recipe": "1.3b", "store": "s3://bucket/store", "gpu": True}
 
 
 @pytest.mark.parametrize("target", ["launcher", "raycluster", "rayjob", "rayservice"])
@@ -89,6 +97,15 @@ def test_text_is_the_document_and_holds_no_token(target: str) -> None:
     text = render(SHIPPED, target)
     assert yaml.safe_load(text) == document(SHIPPED, target)
     assert "RAY_AUTH_TOKEN=" not in text
+
+
+@pytest.mark.filterwarnings("ignore:Using extra keyword arguments on `Field`:DeprecationWarning")
+def test_serve_reads_the_application_that_the_service_names() -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    text = document(SHIPPED, "rayservice")["spec"]["serveConfigV2"]
+    schema = ServeDeploySchema.model_validate(yaml.safe_load(text))
+    assert schema.applications[0].import_path == "jobs.serve:build"
 
 
 def test_spot_in_the_providers_words() -> None:
