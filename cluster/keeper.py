@@ -197,6 +197,7 @@ def main(argv: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    reason = "failed"
     try:
         keeper.start()
         reason = keeper.watch(None if plan["detached"] else sys.stdin.fileno())
@@ -205,8 +206,9 @@ def main(argv: list[str]) -> int:
     finally:
         keeper.stop()
         Path(plan["state_file"]).unlink(missing_ok=True)
-        if keeper.head is not None:  # else the logs say why it did not start
+        if reason in {"parent", "signal"}:  # else the logs say what went wrong
             shutil.rmtree(plan["temp_dir"], ignore_errors=True)
+            shutil.rmtree(Path(plan["state_file"]).parent, ignore_errors=True)
 
 
 if __name__ == "__main__":

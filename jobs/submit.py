@@ -234,15 +234,20 @@ class Submitter:
         rest = ""
         try:
             while True:
-                try:
-                    rest += loop.run_until_complete(chunks.__anext__())
-                except StopAsyncIteration:
+                waiting = asyncio.ensure_future(anext(chunks, None), loop=loop)
+                chunk = loop.run_until_complete(waiting)
+                if chunk is None:
                     break
-                *lines, rest = rest.split("\n")
+                *lines, rest = (rest + chunk).split("\n")
                 yield from lines
             if rest:
                 yield rest
         finally:
+            if (
+                not waiting.done()
+            ):  # Ctrl-C came while waiting; a running generator cannot be closed
+                waiting.cancel()
+                loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
             loop.run_until_complete(chunks.aclose())
             loop.close()
 

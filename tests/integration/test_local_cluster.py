@@ -1,5 +1,6 @@
 """The local cluster and the job API, through Ray."""
 
+import json
 import os
 import signal
 import socket
@@ -62,7 +63,7 @@ def test_a_job_finds_its_code_and_its_pools(
     info = jobs.check(name)
     assert info.status == "SUCCEEDED" and info.metadata["stage"] == "corpus"
     [line] = [line for line in lines if line.startswith("@found ")]
-    found, cpus, commit = __import__("json").loads(line.removeprefix("@found "))
+    found, cpus, commit = json.loads(line.removeprefix("@found "))
     nodes = {node["node_id"]: node["pool"] for node in ray_cluster.nodes}
     assert {pool: nodes[seen[0]] for pool, seen in found.items()} == {
         "data": "data",
@@ -80,8 +81,15 @@ def test_output_comes_while_the_job_runs_and_stop_ends_it(jobs: Submitter, tmp_p
     command = script(tmp_path, "import time\nprint('first')\ntime.sleep(600)\n")
     jobs.submit(command, "endless")
     lines = jobs.follow("endless")
-    assert next(lines) == "first"
+    assert next(line for line in lines if line == "first")
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    with pytest.raises(KeyboardInterrupt):  # Ctrl-C ends the following, not the job
+        next(lines)
+    signal.signal(signal.SIGALRM, previous)
     assert jobs.status("endless") == "RUNNING"
+    lines = jobs.follow("endless")
+    assert next(line for line in lines if line == "first")
     assert jobs.stop("endless")
     assert list(lines) == []
     with pytest.raises(JobError, match="job endless was stopped; run again"):
