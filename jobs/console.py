@@ -23,6 +23,8 @@ from jobs.events import StageEvent
 
 PLAIN_EVERY_S = 5.0
 WINDOW_S = 30.0
+SHOWN = ("loss", "tokens_per_s")
+"""Figures that have a place on the screen; a stage with neither shows its first two."""
 
 _WORDS = {
     "planned": "waiting",
@@ -60,7 +62,8 @@ class Row:
             self.points.clear()
         self.done, self.total, self.unit = report.done, report.total, report.unit
         self.figures = report.figures
-        self.points.append((now_s, self.done))
+        if self.done > 0:  # what came before the first unit was preparation, not pace
+            self.points.append((now_s, self.done))
         while len(self.points) > 2 and now_s - self.points[0][0] > WINDOW_S:
             self.points.popleft()
 
@@ -89,7 +92,8 @@ class Row:
             amount = f"{short(self.done)}{of} {self.unit}"
         rate = f"{short(self.rate)}/s" if running and self.rate is not None else ""
         left = duration(self.left_s) if running and self.left_s is not None else ""
-        figures = "  ".join(f"{name} {short(value)}" for name, value in self.figures.items())
+        shown = [name for name in SHOWN if name in self.figures] or list(self.figures)[:2]
+        figures = "  ".join(f"{name} {short(self.figures[name])}" for name in shown)
         return [f"{self.number}/{self.total_steps} {self.key}", state, amount, rate, left, figures]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -194,6 +195,7 @@ def _run_here(
 
 
 def _follow(jobs: Submitter, state: RunState) -> None:
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
     with Screen(terminal()) as screen:
         for line in jobs.follow(launch.conductor_id(state.run)):
             screen.line(line)
