@@ -19,7 +19,13 @@ from jobs import corpus
 from jobs.stage import carry_out
 from tests.made_repositories import write_repositories
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    # Ray Data 2.60 sets its own deprecated options when its context is made
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 RECIPE = """
 name: t
