@@ -131,12 +131,24 @@ class Conductor:
         job = stage_job_id(step, attempt)
         self._set(step, status="running", job=job, attempt=attempt, started_s=time.time())
         if live is None:
-            self.jobs.submit(self._entrypoint(step), job, self._metadata(step), {})
+            live = self._submit(step, job)
+        if live is None:
             self._say(step, "submitted", job=job)
         else:
             whose = live.metadata.get("owner", "somebody")
             self._say(step, "followed", job=job, note=f"submitted by {whose}")
         return job
+
+    def _submit(self, step: Step, job: str) -> JobInfo | None:
+        """Submit a job; return another conductor's of the same id when that came first."""
+        try:
+            self.jobs.submit(self._entrypoint(step), job, self._metadata(step), {})
+        except JobError:
+            first = [view for view in self.jobs.list() if view.id == job and not view.done]
+            if not first:
+                raise
+            return first[0]
+        return None
 
     def _finish(self, step: Step, job: str, log: str) -> None:
         label = ""

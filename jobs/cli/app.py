@@ -49,9 +49,9 @@ def absolute_store(url: str) -> str:
     return url if "://" in url else str(Path(url).expanduser().absolute())
 
 
-def say(text: str) -> None:
-    """Print plain text, however long its lines."""
-    typer.echo(text)
+def say(text: str, *, aside: bool = False) -> None:
+    """Print plain text, however long its lines; `aside` on standard error, where JSON has the output."""
+    typer.echo(text, err=aside)
 
 
 def say_json(value: Any) -> None:
@@ -59,10 +59,10 @@ def say_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, default=str))
 
 
-def terminal() -> Console:
+def terminal(*, aside: bool = False) -> Console:
     """Return the console that commands draw on; `NO_COLOR` and pipes are honoured."""
-    width = None if os.isatty(1) else 160
-    return Console(width=width)
+    width = None if os.isatty(2 if aside else 1) else 160
+    return Console(width=width, stderr=aside)
 
 
 def _version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from cluster import definition as definitions
-from cluster.local import LocalCluster
+from cluster.local import LocalCluster, gpus
 from gristmill import recipe as recipes
 from gristmill.artifacts import Store
 from gristmill.corpus.sources import resolve_sources
@@ -99,7 +99,8 @@ def run_command(
         bool,
         typer.Option(
             "--serve/--no-serve",
-            help="Leave the endpoint up until Ctrl-C, or end once a completion was checked.",
+            help="Leave the endpoint up until Ctrl-C, or end once a completion was checked "
+            "(with --on: leave the stage out).",
         ),
     ] = True,
     host: Annotated[
@@ -116,6 +117,7 @@ def run_command(
     if local:
         code = _run_here(ready, definition, url, stages or [], serve, as_json)
     else:
+        ready = ready if serve else recipes.with_values(ready, {"serve": None})
         code = _run_there(ready, on, url, stages or [], wait, as_json)
     raise typer.Exit(code)
 
@@ -129,7 +131,7 @@ def _ready(
     store: str,
     resumed: bool,
 ) -> recipes.Recipe:
-    gpu = Path("/dev/nvidia0").exists() if local else definition.pools["train"].gpus > 0
+    gpu = gpus() > 0 if local else definition.pools["train"].gpus > 0
     recipe = launch.prepare(where, overrides or (), gpu=gpu, host=host)
     if resumed:
         sources = resolve_sources(recipe.corpus)
@@ -168,25 +170,30 @@ def _run_here(
 ) -> int:
     steps = closure(steps_of(recipe, resolve_sources(recipe.corpus)), stages)
     chosen = {step.stage for step in steps}
-    if "serve" in chosen:
+    running = LocalCluster.find()
+    if "serve" in chosen and running is None:
         launch.check_port(recipe)
     Store.open(store).check_writable()
     signal.signal(signal.SIGTERM, _as_interrupt)
-    running = LocalCluster.find()
     if running is None:
-        say("starting the local cluster")
+        say("starting the local cluster", aside=as_json)
     with contextlib.nullcontext(running) if running else LocalCluster.start(definition) as cluster:
         jobs = Submitter(cluster.address, {**os.environ, **cluster.env})
         state = launch.start_run(recipe, store, stages, jobs)
-        say(f"run {state.run}; Ray's dashboard: {cluster.address}")
+        say(f"run {state.run}; Ray's dashboard: {cluster.address}", aside=as_json)
         runs = Runs.open(store)
         try:
-            _follow(jobs, state)
+            _follow(jobs, state, aside=as_json)
             state = runs.read(state.run)
             up = state.status == "succeeded" and "serve" in chosen
             note = check_completion(endpoint_of(recipe)) if up else ""
             code = _ended(recipe, state, as_json, note)
-            if up and serve:
+            if up and running is not None:
+                say(
+                    "the cluster was up before this run and stays up, its endpoint too",
+                    aside=as_json,
+                )
+            elif up and serve:
                 _hold(endpoint_of(recipe))
             return code
         except KeyboardInterrupt:
@@ -194,9 +201,9 @@ def _run_here(
             return 0 if runs.read(state.run).status == "succeeded" else 130
 
 
-def _follow(jobs: Submitter, state: RunState) -> None:
+def _follow(jobs: Submitter, state: RunState, *, aside: bool = False) -> None:
     logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
-    with Screen(terminal()) as screen:
+    with Screen(terminal(aside=aside)) as screen:
         for line in jobs.follow(launch.conductor_id(state.run)):
             screen.line(line)
 

@@ -20,6 +20,11 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _no_cluster_of_the_developers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRISTMILL_STATE", str(tmp_path / "state"))
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help_and_refuses_unknown_options(
     command: list[str], capsys: pytest.CaptureFixture[str]
@@ -156,9 +161,8 @@ def test_status_and_logs_of_runs_that_are_over(
 
 
 def test_cluster_commands_without_a_cluster(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("GRISTMILL_STATE", str(tmp_path))
     assert main(["cluster", "down"]) == 0
     assert "no cluster is up" in capsys.readouterr().out
     assert main(["cluster", "check"]) == 0
