@@ -16,6 +16,8 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
+import torch
+
 from gristmill.errors import ModelError
 from gristmill.inference.engine import Delta, TorchEngine
 from gristmill.inference.sampling import SamplingParams
@@ -92,9 +94,19 @@ class EngineLoop:
             self._routes.pop(name, None)
 
     def _run(self) -> None:
-        if self._threads is not None:
-            import torch
+        try:
+            self._work()
+        except Exception as error:  # the thread ends: nobody may wait for it
+            self._fail(error, set(self._routes.values()))
 
+    def _fail(self, error: Exception, routes: set[_Route]) -> None:
+        self.failure = ModelError(f"the engine failed in a step: {error!r}")
+        self.failure.__cause__ = error
+        for route in routes:
+            route.put([self.failure])
+
+    def _work(self) -> None:
+        if self._threads is not None:
             torch.set_num_threads(self._threads)
         while True:
             with self._wake:
@@ -116,11 +128,8 @@ class EngineLoop:
         try:
             deltas = engine.step()
         except Exception as error:  # whatever it is, those who wait must hear of it
-            self.failure = ModelError(f"the engine failed in a step: {error!r}")
-            self.failure.__cause__ = error
             self._engines.remove(engine)
-            for route in {route for route in self._routes.values() if route.engine is engine}:
-                route.put([self.failure])
+            self._fail(error, {r for r in self._routes.values() if r.engine is engine})
             return
         items: dict[_Route, list[Item]] = defaultdict(list)
         for delta in deltas:

@@ -145,8 +145,8 @@ async def _events(
         try:
             async for item in pieces:
                 yield answer.event(_piece(item))
-        except RequestError as error:
-            yield frame(error_body(error))
+        except Exception as error:  # the status is sent: the stream itself must say it
+            yield frame(error_body(_told(error)))
             return
         if counts_usage:
             yield answer.usage_event()
@@ -182,9 +182,16 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    log.error("request %s failed", request.url.path, exc_info=error)
+    return _json(error_body(_told(error)), 500)
+
+
+def _told(error: Exception) -> RequestError:
+    """Return an error as the client is told it; one that nobody raised on purpose is logged."""
+    if isinstance(error, RequestError):
+        return error
+    log.error("a request failed", exc_info=error)
     message = str(error) if isinstance(error, GristmillError) else f"internal error: {error!r}"
-    return _json(error_body(RequestError(message, status=500)), 500)
+    return RequestError(message, status=500)
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:
