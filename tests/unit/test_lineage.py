@@ -29,7 +29,7 @@ def test_what_is_gone_is_listed_as_missing(tmp_path: Path) -> None:
     assert len(walk.sources) == 3, "the tokenizer still leads to the corpus"
     plain = walk.as_json()
     assert plain["complete"] is False
-    assert [item for item in plain["artifacts"] if item.get("missing")][0]["stage"] == "tokens"
+    assert next(a for a in plain["artifacts"] if a.get("missing"))["stage"] == "tokens"
 
 
 def test_needed_is_the_union_of_lineages(tmp_path: Path) -> None:

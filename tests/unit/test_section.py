@@ -18,7 +18,7 @@ class Outer(Section):
 
     inner: Inner = Inner()
     many: tuple[Inner, ...] = (Inner(), Inner(a=2))
-    table: dict[str, int] = {"b": 2, "a": 1}
+    table: dict[str, int] = {"b": 2, "a": 1}  # noqa: RUF012
     workers: int | None = context(None, ge=1)
 
 

@@ -1,0 +1,81 @@
+"""The frame of every job: inputs found, work done once, exit codes that mean something."""
+
+from pathlib import Path
+
+import pytest
+
+from gristmill.artifacts import Store
+from gristmill.errors import StoreError, TrainingError
+from gristmill.recipe import dump, parse
+from jobs.stage import DIED, Outcome, StageContext, run_stage
+from tests.job_table import leave_a_file
+
+TEXT = """
+name: small
+corpus: {sources: [{kind: installed, names: [typer]}]}
+model: {size: tiny}
+pretrain: {steps: 10}
+"""
+
+
+def _argv(folder: Path, *more: str) -> list[str]:
+    (folder / "r.yaml").write_text(dump(parse(TEXT)))
+    return ["--recipe", str(folder / "r.yaml"), "--store", str(folder / "store"), *more]
+
+
+def test_a_step_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_stage("corpus", leave_a_file, _argv(tmp_path)) == 0
+    assert "corpus: small-corpus@" in capsys.readouterr().out
+
+    def never(context: StageContext) -> Outcome:
+        raise AssertionError("the artifact is in the store")
+
+    assert run_stage("corpus", never, _argv(tmp_path)) == 0
+    (made,) = Store.open(str(tmp_path / "store")).list()
+    assert [source.repository for source in made.record.sources] == ["typer"]
+    assert made.record.counts == {"files": 1}
+
+
+def test_a_missing_input_names_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_stage("tokens", leave_a_file, _argv(tmp_path)) == 2
+    assert "run it first: gristmill run small corpus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(TrainingError("no data"), 1), (KeyError("lost"), DIED), (StoreError("x"), 1)],
+)
+def test_exit_codes_tell_reasons_from_deaths(tmp_path: Path, error: Exception, code: int) -> None:
+    def fail(context: StageContext) -> Outcome:
+        context.draft.storage.write_bytes("half", b"1")
+        raise error
+
+    assert run_stage("corpus", fail, _argv(tmp_path)) == code
+
+    def go_on(context: StageContext) -> Outcome:
+        return Outcome({"found": int(context.draft.storage.exists("half"))})
+
+    assert run_stage("corpus", go_on, _argv(tmp_path)) == 0, "the draft is continued"
+    (made,) = Store.open(str(tmp_path / "store")).list()
+    assert made.record.counts == {"found": 1}
+
+
+def test_a_step_of_another_stage_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_stage("corpus", leave_a_file, _argv(tmp_path, "--step", "tokens")) == 2
+    assert "step 'tokens' is of stage tokens, not corpus" in capsys.readouterr().err
+    assert run_stage("corpus", leave_a_file, _argv(tmp_path, "--step", "nothing")) == 2
+    assert "the recipe has no step 'nothing'" in capsys.readouterr().err
+
+
+def test_a_resumed_training_needs_the_one_it_extends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--set", "pretrain.resume_from=" + "a" * 64]
+    for stage in ("corpus", "tokenizer", "tokens"):
+        assert run_stage(stage, leave_a_file, _argv(tmp_path, *more)) == 0
+    assert run_stage("pretrain", leave_a_file, _argv(tmp_path, *more)) == 1
+    assert "run without --resume" in capsys.readouterr().err
