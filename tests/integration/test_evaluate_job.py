@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from jobs.stage import Outcome, StageContext, carry_out
 from tests.made_store import made_store
 
 pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module", autouse=True)
+def driver(ray_cluster: Any) -> Iterator[None]:
+    """Connect to the session's cluster, and let go of it before it ends."""
+    ray.init(ignore_reinit_error=True, log_to_driver=False)
+    yield
+    ray.shutdown()
+
 
 RECIPE = """
 name: tiny
@@ -44,7 +54,7 @@ def _model(context: StageContext) -> Outcome:
     return Outcome()
 
 
-def test_models_are_scored_on_the_same_items(tmp_path: Path, ray_cluster: Any) -> None:
+def test_models_are_scored_on_the_same_items(tmp_path: Path) -> None:
     store, _, steps = made_store(tmp_path / "store", RECIPE)
     carry_out(steps["tokens"], steps, store, (), lambda _: Outcome())
     carry_out(steps["pretrain"], steps, store, (), _model)

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from tests.made_store import made_store
 
 pytestmark = pytest.mark.ray
 
+
+@pytest.fixture(scope="module", autouse=True)
+def driver(ray_cluster: Any) -> Iterator[None]:
+    """Connect to the session's cluster, and let go of it before it ends."""
+    ray.init(ignore_reinit_error=True, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 RECIPE = """
 name: tiny
 corpus: {sources: [{kind: folder, path: /nowhere}]}
@@ -23,9 +33,7 @@ sweep: {space: {tokens.fim.rate: [0.0, 0.5]}, steps: 6, evals: 2, eval_files: 4,
 """
 
 
-def test_a_sweep_leaves_curves_a_figure_and_a_recipe_and_frees_the_pool(
-    tmp_path: Path, ray_cluster: Any
-) -> None:
+def test_a_sweep_leaves_curves_a_figure_and_a_recipe_and_frees_the_pool(tmp_path: Path) -> None:
     store, recipe, steps = made_store(tmp_path / "store", RECIPE)
     for key in [key for key, step in steps.items() if step.stage == "tokens"]:
         carry_out(steps[key], steps, store, (), tokens.work)
