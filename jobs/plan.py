@@ -31,6 +31,8 @@ LAPTOP_CORE_FLOPS = 3.0e10
 """fp32 of one laptop core in practice, when no earlier run measured it."""
 CORE_BYTES_S = {"corpus": 400_000.0, "tokenizer": 1_000_000.0, "tokens": 1_500_000.0}
 """Bytes of source one core turns over in a second, when no earlier run measured it."""
+COUNTED = {"corpus": "bytes_read", "tokenizer": "sample_bytes", "tokens": "bytes"}
+"""The count of a data stage's record that its wall time goes with."""
 START_S = 15.0
 """From submission to the first work of a job."""
 
@@ -173,13 +175,19 @@ def _data_row(step: Step, ground: _Ground) -> PlanRow:
         text *= step.recipe.tokens.epochs
     machines = 1 if ground.local else max(1, pool.max_workers)
     num_cores = cores() if ground.local else pool.cpus * machines
-    seconds = START_S + text / (CORE_BYTES_S[step.stage] * num_cores)
+    before = ground.earlier.get(step.stage)
+    known = before.record.counts.get(COUNTED[step.stage]) if before and ground.local else None
+    speed = CORE_BYTES_S[step.stage] * num_cores
+    if before is not None and known:
+        speed = known / max(before.record.wall_time_s, 0.1)
+    seconds = START_S + text / speed
     tokens = text / estimate.bytes_per_token(ground.recipe.tokenizer.vocab_size)
     return PlanRow(
         step.key, step.stage, "data", None, "",
         tokens=tokens if step.stage == "tokens" else None,
         time_s=seconds,
         cost=_price(seconds, pool.price_per_hour * machines, ground),
+        measured=bool(known),
     )  # fmt: skip
 
 
@@ -253,7 +261,7 @@ def _training_size(step: Step, section: Training, ground: _Ground) -> tuple[int,
         return length, None
     key = next(key for key in step.inputs if ground.steps[key].stage == "tokens")
     made = ground.made.get(key)
-    known = made and (made.record.counts.get("num_tokens") or made.record.counts.get("tokens"))
+    known = made and made.record.counts.get("tokens")
     per_token = estimate.bytes_per_token(recipe.tokenizer.vocab_size)
     epochs = ground.steps[key].recipe.tokens.epochs
     return length, float(known) if known else ground.document_bytes * epochs / per_token
