@@ -106,7 +106,13 @@ def test_a_refusal_keeps_its_status_through_ray(client):
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_leaving_frees_the_engine(client, stream):
-    asked = {"model": "made-pretrain", "prompt": "def", "max_tokens": 500, "n": 12}
+    asked: dict[str, Any] = {
+        "model": "made-pretrain",
+        "prompt": "def",
+        "max_tokens": 500,
+        "n": 12,
+    }
+    asked["extra_body"] = {"ignore_eos": True}
     if stream:
         answer = client.completions.create(**asked, stream=True)
         next(iter(answer))

@@ -10,6 +10,7 @@ from gristmill.serving.host import HostLimits
 from tests.served_app import LINEAGE, Served, served
 
 PROMPT = "def add(a, b):\n    return"
+LONG = {"ignore_eos": True}
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_answers_are_one_compact_line(endpoint):
 
 def test_leaving_a_stream_frees_its_blocks(client, endpoint):
     stream = client.completions.create(
-        model="tiny", prompt="def", max_tokens=480, temperature=2, stream=True, stop=[]
+        model="tiny", prompt="def", max_tokens=480, stream=True, extra_body=LONG
     )
     next(iter(stream))
     stream.close()
@@ -196,7 +197,9 @@ def test_leaving_a_stream_frees_its_blocks(client, endpoint):
 
 def test_a_full_queue_is_429_with_a_time_to_wait(client, endpoint):
     streams = [
-        client.completions.create(model="tiny", prompt="def", max_tokens=400, stream=True)
+        client.completions.create(
+            model="tiny", prompt="def", max_tokens=400, stream=True, extra_body=LONG
+        )
         for _ in range(8)
     ]
     try:
@@ -213,7 +216,7 @@ def test_a_full_queue_is_429_with_a_time_to_wait(client, endpoint):
 def test_a_late_answer_is_a_timeout(tmp_path):
     with served(tmp_path, HostLimits(timeout_s=0.001, threads=1)) as running:
         answer = httpx.post(
-            f"{running.url}/v1/completions", json={"prompt": "x", "max_tokens": 450}
+            f"{running.url}/v1/completions", json={"prompt": "x", "max_tokens": 450, **LONG}
         )
         assert answer.status_code == 408
         assert _until(lambda: running.completion.stats().num_held_blocks == 0)

@@ -35,6 +35,8 @@ class Generation:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
+    ignore_eos: bool = False
+    """Go on to `max_tokens` whatever token comes; for measuring."""
     keep_tokens: int | None = None
     """Cut a longer prompt to this many tokens, -1: to what fits; None: a longer one is refused."""
 

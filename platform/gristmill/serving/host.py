@@ -167,7 +167,7 @@ class ModelHost:
             top_k=generation.top_k,
             stop=generation.stop,
             # a special token always ends an answer: it can only begin something else
-            stop_ids=special.ids(),
+            stop_ids=frozenset() if generation.ignore_eos else special.ids(),
             logprobs=generation.logprobs,
         )
 

@@ -40,6 +40,7 @@ class _Body(BaseModel):
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
     seed: int | None = None
     stop: str | list[str] | None = None
+    ignore_eos: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -98,6 +99,7 @@ class CompletionBody(_Body):
             top_k=max(0, self.top_k or 0),
             seed=self.seed,
             stop=self.stops(),
+            ignore_eos=bool(self.ignore_eos),
             logprobs=self.logprobs,
             keep_tokens=self.truncate_prompt_tokens,
         )
@@ -149,6 +151,7 @@ class ChatBody(_Body):
             top_k=max(0, self.top_k or 0),
             seed=self.seed,
             stop=self.stops(),
+            ignore_eos=bool(self.ignore_eos),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
 
@@ -159,7 +162,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (None, 0),
     "function_call": (None, "none"),
     "functions": (None, []),
-    "ignore_eos": (None, False),
     "logit_bias": (None, {}),
     "min_p": (None, 0),
     "min_tokens": (None, 0),
