@@ -7,7 +7,16 @@ from pathlib import Path
 
 from gristmill.artifacts import CodeIdentity
 
-PACKAGES = ("gristmill", "ray", "torch", "deepspeed", "tokenizers", "pyarrow", "tree-sitter", "numpy")
+PACKAGES = (
+    "gristmill",
+    "ray",
+    "torch",
+    "deepspeed",
+    "tokenizers",
+    "pyarrow",
+    "tree-sitter",
+    "numpy",
+)
 ROOT = Path(__file__).parent.parent
 
 

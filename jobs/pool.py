@@ -26,7 +26,7 @@ class Pool:
         carry the label there.
         """
         cpus = gpus = 0.0
-        nodes = ray.nodes()
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
         if not any("pool" in node.get("Labels", {}) for node in nodes):
             selector = {}
         for node in nodes:

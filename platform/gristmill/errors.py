@@ -1,15 +1,15 @@
 """The one exception tree. A message names the object, the value found, the value wanted, the way out.
 
-    GristmillError               exit code 1
-    |-- RecipeError              exit code 2: the recipe or an override is wrong; nothing was started
-    |-- SourceError              a corpus source cannot be read at all (one bad file is a reject, not an error)
-    |-- StoreError               an artifact is missing, damaged, or the store cannot be written
-    |-- ModelError               a model folder or checkpoint does not fit what is asked of it
-    |-- TrainingError            a run of training cannot go on (no data, not a number, wrong world size)
-    |-- SandboxError             no sandbox backend holds on this machine
-    |-- RequestError             a request to an endpoint is wrong; carries the HTTP status and the field
-    |-- ClusterError             the cluster cannot be reached, started or asked for that pool
-    `-- JobError                 a submitted job failed; carries Ray's kind of failure in plain words
+GristmillError               exit code 1
+|-- RecipeError              exit code 2: the recipe or an override is wrong; nothing was started
+|-- SourceError              a corpus source cannot be read at all (one bad file is a reject, not an error)
+|-- StoreError               an artifact is missing, damaged, or the store cannot be written
+|-- ModelError               a model folder or checkpoint does not fit what is asked of it
+|-- TrainingError            a run of training cannot go on (no data, not a number, wrong world size)
+|-- SandboxError             no sandbox backend holds on this machine
+|-- RequestError             a request to an endpoint is wrong; carries the HTTP status and the field
+|-- ClusterError             the cluster cannot be reached, started or asked for that pool
+`-- JobError                 a submitted job failed; carries Ray's kind of failure in plain words
 """
 
 

@@ -85,7 +85,9 @@ def parse(text: str, overrides: Iterable[str] = (), origin: str = "recipe") -> R
     """Build a recipe from YAML text and overrides. Raises RecipeError naming key and nearest key."""
     values = parse_yaml(text)
     if not isinstance(values, dict):
-        raise RecipeError(f"{origin}: a recipe is a mapping of sections, found {type(values).__name__}")
+        raise RecipeError(
+            f"{origin}: a recipe is a mapping of sections, found {type(values).__name__}"
+        )
     for override in overrides:
         _apply(values, override)
     return build(values, origin)

@@ -101,7 +101,7 @@ class FinetuneSection(Training):
 class SweepSection(Section):
     """A sweep on Ray Tune: a grid over dotted recipe keys, ASHA on tokens seen."""
 
-    space: dict[str, tuple[float | int | str, ...]] = {}
+    space: dict[str, tuple[float | int | str, ...]] = Field(default_factory=dict)
     """Dotted keys of `tokens`, `model` or `pretrain` and their values, e.g. `tokens.fim.rate`: a grid."""
     points: tuple[dict[str, float | int | str], ...] = ()
     """Trials spelled out, beside the grid's: for settings that no grid describes."""
