@@ -54,6 +54,9 @@ class StatusRow:
 
 @app.command("status")
 def status_command(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Only this run, or those that begin so.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     on: AddressOption = None,
     everything: Annotated[
@@ -63,6 +66,7 @@ def status_command(
 ) -> None:
     """List the runs of a store, or with --on all runs on a cluster, whoever started them."""
     rows = _cluster_rows(on) if on else _store_rows(Runs.open(absolute_store(store)).states())
+    rows = [row for row in rows if run is None or row.run.startswith(run)]
     rows = rows if everything or as_json else rows[-10:]
     if as_json:
         say_json([asdict(row) for row in rows])

@@ -13,7 +13,11 @@ from jobs.launch import conductor_id
 from jobs.runs import Runs, RunState
 from jobs.submit import Submitter
 
-pytestmark = pytest.mark.ray
+pytestmark = [
+    pytest.mark.ray,
+    # Ray's client follows logs by an aiohttp argument that is on its way out
+    pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning"),
+]
 SOURCES = "corpus.sources=[{kind: installed, names: [typer]}]"
 
 

@@ -154,6 +154,10 @@ def test_status_and_logs_of_runs_that_are_over(
     assert main(["status", "--json", *option]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["run"], row["status"], row["queue"]) == (state.run, "failed", None)
+    assert main(["status", state.run, "--json", *option]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1
+    assert main(["status", "nothing-like-it", *option]) == 0
+    assert "no runs in" in capsys.readouterr().out
     assert "went with its cluster" in _error(capsys, 1, "logs", "last", *option)
     assert "steps with one: none" in _error(capsys, 1, "logs", "last", "corpus", *option)
     assert "is not running: it is failed" in _error(capsys, 1, "stop", "last", *option)
