@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -96,12 +97,16 @@ def training_memory(shape: Shape, rows: int, sequence_length: int, section: Trai
 
 def source_bytes(section: CorpusSection) -> int:
     """Return about how many bytes of source files the sources hold, from sizes alone."""
+    most = section.max_repository_bytes or sys.maxsize
     total = 0
     for source in section.sources:
         if isinstance(source, InstalledSource):
-            total += sum(_installed_bytes(name) for name in source.names)
-        elif isinstance(source, (FolderSource, GitSource)):
-            total += _tree_bytes(Path(source.path))
+            total += sum(min(_installed_bytes(name), most) for name in source.names)
+        elif isinstance(source, FolderSource):
+            children = [path for path in Path(source.path).iterdir() if path.is_dir()]
+            total += sum(min(_tree_bytes(path), most) for path in children)
+        elif isinstance(source, GitSource):
+            total += min(_tree_bytes(Path(source.path)), most)
         elif isinstance(source, ArchiveSource):
             total += round(ARCHIVE_RATIO * _file_bytes(source.paths))
         elif isinstance(source, TableSource):
