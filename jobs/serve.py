@@ -198,6 +198,8 @@ def _start(section: ServeSection) -> None:
                 f"this cluster serves {', '.join(sorted(others))} at {running.host}:{running.port}, "
                 f"and one cluster has one address; use it: --set serve.port={running.port}"
             )
+        if running.port != section.port:
+            _check_port(section)  # before anything that answers is ended
         serve.shutdown()  # type: ignore[no-untyped-call]
     _check_port(section)
     proxies = ProxyLocation.HeadOnly if section.proxies == "head" else ProxyLocation.EveryNode

@@ -20,6 +20,7 @@ from tests.served_store import recipe_text, served_store
 
 with warnings.catch_warnings():  # Ray Serve's own models, as it is imported
     warnings.simplefilter("ignore", PydanticDeprecatedSince20)
+    import ray
     from ray import serve
 
     from jobs.serve import APPLICATION, main
@@ -49,8 +50,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, ray_cluster: Any) -> Iter
     recipe.write_text(recipe_text(port))
     assert main(["--recipe", str(recipe), "--store", str(folder / "store")]) == 0
     yield Endpoint(f"http://127.0.0.1:{port}", store, recipe)
-    serve.delete(APPLICATION)
     serve.shutdown()
+    ray.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,4 @@ def test_a_taken_port_is_said_in_one_sentence(endpoint, tmp_path, capfd):
         recipe.write_text(recipe_text(port))
         assert main(["--recipe", str(recipe), "--store", endpoint.store.storage.url]) == 1
     assert f"127.0.0.1:{port}: the port is taken" in capfd.readouterr().err
+    assert httpx.get(f"{endpoint.url}/health").is_success  # what answers goes on
