@@ -27,6 +27,9 @@ def test_text_is_decoded(data: bytes, wanted: str) -> None:
         (b"ab\xff\n", "encoding", "not utf-8 at byte 2"),
         (b"# coding: no-such\n\xff", "encoding", "unknown encoding 'no-such' declared"),
         (b"\xff\xfea", "encoding", "not utf-16 at byte 2"),
+        (b"# coding: undefined\n\xff", "encoding", "not undefined"),
+        (b"# coding: idna\n\xff..", "encoding", "not idna at byte 15"),
+        (b"# coding: raw_unicode_escape\n\xff \\ud800", "encoding", "not raw_unicode_escape"),
     ],
 )
 def test_what_is_no_text_says_why(data: bytes, reason: str, detail: str) -> None:

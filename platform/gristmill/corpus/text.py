@@ -1,7 +1,7 @@
 """Bytes -> text, or the reason why they are no text.
 
-Accepted are UTF-8 (with or without its mark), UTF-16 with its mark, and for Python the encoding that
-its first two lines declare (PEP 263). Line ends become a newline. Nothing is guessed: guessed text is
+Accepted are UTF-8 (with or without its mark), UTF-16 with its mark, and the encoding that a comment
+in the first two lines declares (PEP 263; Ruby and Emacs write it the same way). Line ends become a newline. Nothing is guessed: guessed text is
 where broken characters come from.
 """
 
@@ -31,10 +31,12 @@ def decode(data: bytes) -> tuple[str, str, str]:
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str, str]:
     try:
         text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        return "", "encoding", f"not {encoding.removesuffix('-sig')} at byte {error.start}"
+        text.encode()  # a declared codec can make surrogates, which are no text
     except LookupError:
         return "", "encoding", f"unknown encoding {encoding!r} declared"
+    except UnicodeError as error:  # most codecs say where, some (idna, undefined) do not
+        where = f" at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        return "", "encoding", f"not {encoding.removesuffix('-sig')}{where}"
     if "\0" in text:
         return "", "binary", "NUL in the text"
     return text.replace("\r\n", "\n").replace("\r", "\n"), "", ""
