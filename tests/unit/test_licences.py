@@ -47,6 +47,17 @@ def test_licence_of_metadata(pairs: tuple[tuple[str, str], ...], wanted: str) ->
         ("SPDX-License-Identifier: MIT\n", "MIT"),
         ("Permission is hereby granted, free of charge, to any person obtaining a copy", "MIT"),
         ("GNU GENERAL PUBLIC LICENSE\n   Version 3, 29 June 2007", "GPL-3.0-only"),
+        ("GNU AFFERO GENERAL PUBLIC LICENSE\n   Version 3, 19 November 2007", "AGPL-3.0-only"),
+        (
+            "GNU GENERAL PUBLIC LICENSE\n   Version 3, 29 June 2007\n"
+            "13. Use with the GNU Affero General Public License.",
+            "GPL-3.0-only",
+        ),
+        (
+            "Mozilla Public License Version 2.0\n1.12. Secondary License means "
+            "the GNU Affero General Public License, Version 3.0, or any later versions",
+            "MPL-2.0",
+        ),
         ("Apache License\n   Version 2.0, January 2004", "Apache-2.0"),
         ("all rights reserved", UNKNOWN),
     ],

@@ -130,7 +130,8 @@ _SPELLINGS = {
 
 # Sentences that only one licence has, most restrictive first: they decide when several match.
 _SENTENCES = (
-    (r"gnu affero general public license", "AGPL-3.0-only"),
+    # "version" right behind the name: GPL-3.0 and MPL-2.0 mention the Affero licence in passing.
+    (r"gnu affero general public license (?:version |v|as published)", "AGPL-3.0-only"),
     (r"gnu lesser general public license\s+version 3", "LGPL-3.0-only"),
     (r"gnu lesser general public license\s+version 2\.1", "LGPL-2.1-only"),
     (r"gnu general public license\s+version 3", "GPL-3.0-only"),
