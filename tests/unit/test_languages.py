@@ -68,6 +68,11 @@ def test_a_path_comment_is_one_line_of_the_language(language: str, wanted: str) 
     assert comment_line(language, "a/b") == wanted
 
 
+def test_a_path_cannot_end_its_comment() -> None:
+    assert comment_line("Python", "a\nimport os\r.py") == "# a import os .py\n"
+    assert comment_line("CSS", "a*/b.css") == "/* a b.css */\n"
+
+
 def test_every_language_that_is_parsed_is_known_and_kept() -> None:
     assert PARSED_LANGUAGES <= DEFAULT_LANGUAGES
 

@@ -257,8 +257,13 @@ def language_of(path: str, text: str) -> str | None:
 
 
 def comment_line(language: str, text: str) -> str:
-    """Return `text` as one comment line of the language, with its newline."""
+    """Return `text` as one comment line of the language, with its newline.
+
+    What would end the comment early, a line end in a path say, becomes a space.
+    """
     row = LANGUAGES[language]
+    for end in ("\n", "\r", row.closing):
+        text = text.replace(end, " ") if end else text
     closing = f" {row.closing}" if row.closing else ""
     return f"{row.opening} {text}{closing}\n"
 
