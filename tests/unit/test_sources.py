@@ -82,6 +82,16 @@ def test_a_folder_s_children_are_repositories(tmp_path: Path) -> None:
     assert open_sources(section(source))[0].identity.digest != before
 
 
+def test_a_link_among_the_children_is_no_repository(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "loop").symlink_to(".")
+    (found,) = open_sources(section(FolderSource(kind="folder", path=str(tmp_path))))
+    assert found.name == "a"
+    assert "not followed: loop" in caplog.text
+
+
 def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
     for path, said in ((tmp_path / "gone", "is not a folder"), (tmp_path, "no child directory")):
         with pytest.raises(SourceError, match=said):
@@ -217,6 +227,31 @@ def test_a_truncated_archive_costs_its_rest(tmp_path: Path) -> None:
     assert 5 < len(kept) < 35
     assert all(data == members[f"top/{path}"] for path, data in kept.items())
     assert list(refusals(found).values()) == ["truncated"]
+
+
+def test_a_truncated_zip_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "z-1.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("z/a.py", "x = 1\n" * 100)
+    path.write_bytes(path.read_bytes()[:200])
+    (repository,) = open_sources(section(archives(path)))
+    (item,) = kind_of(repository).read(repository, None)
+    assert isinstance(item, Unread) and item.reason == "truncated"
+    assert "not a zip file" in item.detail
+
+
+def test_a_damaged_table_costs_its_rest(tmp_path: Path) -> None:
+    line = json.dumps({"content": "x = 1\n", "path": "a.py"}) + "\n"
+    data = bytearray(gzip.compress((line + "[" * 100_000 + "\n" + line).encode()))
+    (tmp_path / "deep.jsonl.gz").write_bytes(data)
+    data[len(data) // 2 :] = b"\xff" * 20
+    (tmp_path / "flip.jsonl.gz").write_bytes(data)
+    deep, flip = (
+        open_sources(section(TableSource(kind="table", paths=(str(tmp_path / name),))))[0]
+        for name in ("deep.jsonl.gz", "flip.jsonl.gz")
+    )
+    assert set(contents(deep)) == {"a.py"} and refusals(deep) == {"deep.jsonl.gz:2": "unreadable"}
+    assert list(refusals(flip).values())[-1] == "unreadable"
 
 
 def test_an_archive_that_is_none_is_an_error(tmp_path: Path) -> None:

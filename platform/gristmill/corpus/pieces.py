@@ -8,7 +8,7 @@ split are decided from; the texts are read again only by whoever writes the docu
 
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -65,15 +65,24 @@ def read_piece(piece: Piece, section: CorpusSection, benchmarks: Benchmarks) -> 
     rows: list[tuple[str, str, Judged]] = []
     identity = piece.repository.identity
     for item in kind_of(piece.repository).read(piece.repository, piece.paths):
-        repository = item.repository or identity.repository
+        repository = _printable(item.repository) or identity.repository
         if isinstance(item, Bytes):
-            licence = item.licence or identity.licence
-            rows.append((repository, licence, judge(item.path, item.data, licence, section)))
+            licence = _printable(item.licence) or identity.licence
+            judged = judge(_printable(item.path), item.data, licence, section)
+            rows.append((repository, licence, judged))
         else:
-            refused = Judged(item.path, "", item.num_bytes, item.reason, item.detail)
+            path, detail = _printable(item.path), _printable(item.detail)
+            refused = Judged(path, "", item.num_bytes, item.reason, detail)
             rows.append((repository, identity.licence, refused))
-    rows += [(identity.repository, identity.licence, refused) for refused in piece.refused]
+    for unread in piece.refused:
+        refused = replace(unread, path=_printable(unread.path))
+        rows.append((identity.repository, identity.licence, refused))
     return _table(rows, section, benchmarks)
+
+
+def _printable(text: str) -> str:
+    """Return a name in characters that UTF-8 has; bytes that were no UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _split(repository: Repository, section: CorpusSection) -> Iterator[Piece]:

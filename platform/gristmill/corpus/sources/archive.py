@@ -2,7 +2,8 @@
 
 Nothing is unpacked to disk: members are read one after the other, so that no name, link or device can
 reach a file system. Names that climb out are refused, and so is what grows out of proportion. A
-truncated or damaged archive gives what came before the damage and one reject for the rest.
+truncated or damaged tar gives what came before the damage and one reject for the rest; a truncated zip
+has lost its directory and gives one reject.
 """
 
 import hashlib
@@ -54,7 +55,7 @@ def repositories(source: Source) -> list[Repository]:
 def entries(repository: Repository) -> list[Entry] | None:
     """Return a zip's or wheel's directory; a tar must be read from end to end."""
     path = Path(repository.locator)
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         return None
     try:
         with zipfile.ZipFile(path) as archive:
@@ -78,7 +79,7 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
     path = Path(repository.locator)
     wanted = None if paths is None else set(paths)
     root = _root_of(str(path), repository.identity.digest)
-    members = _zip_members if zipfile.is_zipfile(path) else _tar_members
+    members = _zip_members if _is_zip(path) else _tar_members
     num_members, total = 0, 0
     for item in members(path, None if wanted is None else {root + name for name in wanted}):
         inner = item.path.removeprefix(root)
@@ -93,6 +94,11 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
             return
         if wanted is None or inner in wanted:
             yield Bytes(inner, item.data)
+
+
+def _is_zip(path: Path) -> bool:
+    """Say whether to read a zip; by name too, since a truncated one lost its directory at the end."""
+    return path.suffix in (".zip", ".whl") or zipfile.is_zipfile(path)
 
 
 def _tar_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread]:
@@ -195,7 +201,7 @@ def _root_of(path: str, digest: str) -> str:
 def _names(path: Path) -> list[str]:
     names = []
     try:
-        if zipfile.is_zipfile(path):
+        if _is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 names = [_inner(info.filename) for info in archive.infolist() if not info.is_dir()]
         else:
@@ -217,7 +223,7 @@ def _repository(source: ArchiveSource, path: Path) -> Repository:
             f"source 'archive': {path} cannot be read: {error.strerror}; "
             "give existing files in corpus.sources paths"
         ) from error
-    if not (zipfile.is_zipfile(path) or _SUFFIX.search(path.name) or tarfile.is_tarfile(path)):
+    if not (_is_zip(path) or _SUFFIX.search(path.name) or tarfile.is_tarfile(path)):
         raise SourceError(
             f"source 'archive': {path} is neither a tar nor a zip; tar.*, tgz, zip and whl are read"
         )
@@ -243,7 +249,7 @@ def _name_and_version(file_name: str) -> tuple[str, str]:
 def _licence(path: Path, digest: str) -> str:
     """Return the licence by the archive's metadata (wheel, sdist), else by its licence files."""
     root = _root_of(str(path), digest)
-    members = _zip_members if zipfile.is_zipfile(path) else _tar_members
+    members = _zip_members if _is_zip(path) else _tar_members
     texts: dict[str, str] = {}
     metadata = ""
     for item in members(path, set(_top_files(_names(path), root))):

@@ -2,10 +2,12 @@
 
 The revision is the commit its `.git` names; the digest is that of the tree as it lies there, so that
 uncommitted changes count. Links are never followed: a link out of the folder would read what nobody
-asked for. Version control's own folders and dependency folders of package managers are not listed.
+asked for; one among the children is left out with a warning. Version control's own folders, virtual
+environments and caches of tools are not listed.
 """
 
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,8 @@ from gristmill.corpus.config import FolderSource, Source
 from gristmill.corpus.licences import licence_of_tree
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
+
+log = logging.getLogger(__name__)
 
 SKIPPED_FOLDERS = {".git", ".hg", ".svn", "__pycache__", ".venv", ".tox", ".mypy_cache", ".idea"}
 
@@ -32,6 +36,10 @@ def repositories(source: Source) -> list[Repository]:
     children = sorted(
         child for child in root.iterdir() if child.is_dir() and not child.name.startswith(".")
     )
+    links = [child.name for child in children if child.is_symlink()]
+    if links:
+        log.warning("source 'folder': links in %s are not followed: %s", root, ", ".join(links))
+        children = [child for child in children if not child.is_symlink()]
     if not children:
         raise SourceError(f"source 'folder': {root} has no child directory; each is a repository")
     return [_repository(source, child) for child in children]
@@ -67,7 +75,7 @@ def _repository(source: FolderSource, root: Path) -> Repository:
         return (root / path).read_text(encoding="utf-8", errors="replace")
 
     identity = SourceIdentity(
-        repository=root.name,
+        repository=root.name.encode("utf-8", "backslashreplace").decode(),
         revision=_head(root) or f"tree-{tree[:12]}",
         licence=licence_of_tree(names, text_of),
         digest=tree,

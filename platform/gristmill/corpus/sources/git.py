@@ -29,7 +29,8 @@ def repositories(source: Source) -> list[Repository]:
         store = pygit2.Repository(str(path))
     except pygit2.GitError as error:
         raise SourceError(
-            f"source 'git': {path} is no git repository; give a checkout or a bare clone"
+            f"source 'git': {path} is no git repository that can be read ({error}); "
+            "give a checkout or a bare clone"
         ) from error
     try:
         commit = store.revparse_single(source.revision).peel(pygit2.Commit)

@@ -69,9 +69,17 @@ def _distribution(name: str) -> metadata.Distribution:
 
 
 def _record(distribution: metadata.Distribution) -> list[tuple[str, str, int]]:
-    """Return (path, hash, size) of the wheel's own files, by path."""
+    """Return (path, hash, size) of the wheel's own files, by path. Raises SourceError."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        name = distribution.metadata["Name"]
+        raise SourceError(
+            f"source 'installed': distribution '{name}' has no RECORD of its files (another "
+            f"package manager than pip put it there); pip install {name}, or take it out of "
+            "corpus.sources"
+        )
     rows = []
-    for row in csv.reader(io.StringIO(distribution.read_text("RECORD") or "")):
+    for row in csv.reader(io.StringIO(record)):
         if len(row) != 3:
             continue
         path, file_hash, size = row

@@ -8,6 +8,7 @@ or path is a reject, a line that is no JSON too. Row groups are read one at a ti
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
                 for row in batch.to_pylist():
                     yield number, row
                     number += 1
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield number, f"the table ends or is damaged here: {error}"
 
 
@@ -99,11 +100,11 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
                     continue
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     yield number, f"line {number} is no JSON: {error}"
                     continue
                 yield number, row if isinstance(row, dict) else f"line {number} is no object"
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         yield number + 1, f"the table ends or is damaged here: {error}"
 
 
