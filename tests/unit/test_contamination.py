@@ -56,6 +56,20 @@ def test_all_bundled_benchmarks_load() -> None:
     assert len(Benchmarks.load(tuple(BUNDLED)).labels) > 5000
 
 
+def test_a_benchmark_s_file_may_hold_any_line_separator_and_a_bad_line_is_named(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "b.jsonl"
+    text = "one two three four five six seven\u2028eight nine ten eleven"
+    path.write_text(json.dumps({"q": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert Benchmarks.load((str(path),)).find([text]) != [""]
+    for number, bad in enumerate(("{", "[1]")):
+        other = tmp_path / f"{number}.jsonl"
+        other.write_text('{"q": "x"}\n' + bad)
+        with pytest.raises(RecipeError, match="see line 2"):
+            Benchmarks.load((str(other),))
+
+
 def test_an_unknown_benchmark_is_an_error_that_names_the_known() -> None:
     with pytest.raises(RecipeError, match="humaneval, mbpp, gsm8k, math"):
         Benchmarks.load(("no-such",))

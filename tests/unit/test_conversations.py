@@ -53,6 +53,14 @@ def test_bad_records_are_named(tmp_path: Path, text: str, says: str) -> None:
         read_set(str(path))
 
 
+def test_a_line_separator_in_a_string_ends_no_line(tmp_path: Path) -> None:
+    record = {"prompt": "a\u2028b\x85c", "completion": "d"}
+    text = "\ufeff" + json.dumps(record, ensure_ascii=False) + "\n"
+    (tmp_path / "x.jsonl").write_text(text, encoding="utf-8")
+    ((question, _),) = read_set(str(tmp_path / "x.jsonl"))
+    assert question["content"] == record["prompt"]
+
+
 def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="neither a bundled set"):
         read_set("alpaca-sed")

@@ -14,6 +14,7 @@ import ast
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -180,7 +181,17 @@ def _records(name: str) -> Iterator[dict[str, Any]]:
                 f"corpus.decontaminate: '{name}' is no bundled benchmark ({known}) "
                 f"and no readable file: {error.strerror}"
             ) from error
-    text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    for line in text.decode("utf-8").splitlines():
-        if line.strip():
-            yield json.loads(line)
+    number = 0
+    try:
+        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        for line in text.decode("utf-8-sig").split("\n"):
+            number += 1
+            if line.strip():
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError(f"{type(record).__name__} where an object is wanted")
+                yield record
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise RecipeError(
+            f"corpus.decontaminate: {name} is no JSON-lines file, see line {number}: {error}"
+        ) from error

@@ -12,6 +12,7 @@ in a JSON array or JSON lines, plain or gzip. Each becomes a conversation: messa
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -33,8 +34,8 @@ def read_set(name: str) -> list[Conversation]:
     else:
         data = _read_file(name)
     try:
-        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise RecipeError(
             f"instruction set {name} is no text: {error}; give JSON or JSON lines in UTF-8"
         ) from error
@@ -96,7 +97,7 @@ def _records(name: str, text: str) -> Iterator[tuple[str, Any]]:
             raise RecipeError(f"instruction set {name} is no JSON: {error}") from error
         yield from ((f"{name} record {number}", value) for number, value in enumerate(values, 1))
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # U+2028 and the like may be in a string
         if line.strip():
             try:
                 yield f"{name} line {number}", json.loads(line)
