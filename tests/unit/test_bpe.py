@@ -48,6 +48,11 @@ def test_a_foreign_tokenizer_is_given_the_reserved_tokens() -> None:
     text = "def f():\n\treturn 12 <|EOT|> \xfc"
     assert adopted.decode(adopted.encode(text)) == text
     assert len(adopted.special.ids()) == len(SPECIAL)
+    values["normalizer"] = {"type": "Sequence", "normalizers": []}
+    assert adopt(json.dumps(values), "theirs").encode(text) == adopted.encode(text)
+    values["normalizer"] = {"type": "NFC"}
+    with pytest.raises(ModelError, match="normalises text"):
+        adopt(json.dumps(values), "theirs")
     values["decoder"] = {"type": "Fuse"}
     with pytest.raises(ModelError, match="only byte-level BPE"):
         adopt(json.dumps(values), "theirs")

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from gristmill.errors import ModelError, RecipeError
 from gristmill.tokens.special import SPECIAL
@@ -75,7 +75,19 @@ def adopt(text: str, origin: str) -> Tokenizer:
             f"{origin} is {type(raw.model).__name__} decoded by {raw.decoder!r}; "
             "only byte-level BPE keeps every text exact"
         )
+    if _changes_text(raw.normalizer):
+        raise ModelError(
+            f"{origin} normalises text by {raw.normalizer!r} before it splits it; "
+            "only a tokenizer without a normalizer keeps every text exact"
+        )
     return _with_special(raw)
+
+
+def _changes_text(normalizer: object) -> bool:
+    """Say whether there is a normalizer; an empty sequence, DeepSeek-Coder's, is none."""
+    if normalizer is None:
+        return False
+    return not (isinstance(normalizer, normalizers.Sequence) and len(normalizer) == 0)
 
 
 def _with_special(raw: tokenizers.Tokenizer) -> Tokenizer:
