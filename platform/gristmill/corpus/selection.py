@@ -118,6 +118,10 @@ def select(
         plan.drop(row, "held_out_copy", "near copy of a held-out file")
     for row in staying[kept[parts.surplus]]:
         plan.drop(row, "held_out_surplus", f"beyond max_files {section.held_out.max_files}")
+    return _table(rows, plan, splits)
+
+
+def _table(rows: pa.Table, plan: _Plan, splits: np.ndarray) -> pa.Table:
     final = [name if not reason else "" for name, reason in zip(splits, plan.reason, strict=True)]
     columns = {
         "piece": rows["piece"],
