@@ -5,6 +5,7 @@ Paths are relative and use `/`. Nothing here knows what an artifact is.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +90,14 @@ class Storage:
                 ) as stream:
                     stream.write(data)
                 return
-            aside = Path(self.where(path) + ".part")
-            aside.write_bytes(data)
-            aside.replace(self.where(path))
+            aside = Path(
+                f"{self.where(path)}.{secrets.token_hex(4)}.part"
+            )  # two may write it at once
+            try:
+                aside.write_bytes(data)
+                aside.replace(self.where(path))
+            finally:
+                aside.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {error}") from error
 
@@ -142,10 +148,15 @@ class Storage:
         here = self.local()
         if here is not None:
             return here / path
-        aside = target.with_name(target.name + ".part")
-        shutil.rmtree(aside, ignore_errors=True)
-        pafs.copy_files(self.where(path), str(aside), self.filesystem, pafs.LocalFileSystem())
-        aside.replace(target)
+        aside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+        try:
+            pafs.copy_files(self.where(path), str(aside), self.filesystem, pafs.LocalFileSystem())
+            aside.replace(target)
+        except OSError as error:
+            if not target.is_dir():  # else another process copied the same at the same time
+                raise StoreError(f"{self.url}/{path} cannot be copied here: {error}") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
         return target
 
     def _copy(self, filesystem: pafs.FileSystem, source: str, path: str) -> None:

@@ -1,5 +1,6 @@
 """A folder at a URL; the remote side is in tests/integration/test_s3_store.py."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_listing_is_sorted_and_relative(tmp_path: Path) -> None:
     assert storage.list(recursive=True) == ["a", "b/1", "b/2", "b/d/3"]
     assert storage.folders() == ["b"]
     assert storage.list("not/there") == [] == storage.folders("not/there")
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    texts = [bytes([number]) * 50_000 for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: storage.write_bytes("state.json", text), texts))
+    assert storage.read_bytes("state.json") in texts
+    assert storage.list() == ["state.json"]
 
 
 def test_a_child_is_the_same_folder(tmp_path: Path) -> None:
