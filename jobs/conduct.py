@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -31,7 +33,7 @@ from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import GristmillError, JobError
 from gristmill.pipeline import Step, closure, steps_of
 from jobs.events import Change, StageEvent
-from jobs.runs import Runs, RunState, RunStatus, StepState, StepStatus
+from jobs.runs import Runs, RunState, RunStatus, StepState, StepStatus, conductor_id
 from jobs.submit import JobInfo, Submitter
 
 MORE_ATTEMPTS = 2
@@ -60,6 +62,8 @@ class Conductor:
     jobs: Submitter
     state: RunState
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _told: list[str] = field(default_factory=list)
+    """The events so far: the run's own log, which is kept in the store when it ends."""
 
     def carry_out(self) -> int:
         """Carry out the run and return the exit code; the state in the store tells the rest."""
@@ -77,9 +81,17 @@ class Conductor:
             except GristmillError as error:
                 message, code = str(error), error.exit_code
                 self._close_current("failed", message)
+            except (
+                Exception
+            ) as error:  # nobody foresaw it: say all there is, and leave no live state
+                traceback.print_exc()
+                message = f"the conductor died: {error!r}; run again to go on from what was made"
+                self._close_current("failed", message)
         self._save(status=status, message=message)
         if message:
             print(f"error: {message}", file=sys.stderr, flush=True)
+            self._told.append(f"error: {message}")
+        self.runs.write_log(self.state.run, conductor_id(self.state.run), "\n".join(self._told))
         return code
 
     def _planned(self) -> list[Step]:
@@ -104,9 +116,10 @@ class Conductor:
         tries = 0
         while True:
             job = self._begin(step)
-            for line in self.jobs.follow(job):
-                if progress.parse(line) is not None:
-                    print(line.rstrip("\n"), flush=True)
+            with contextlib.closing(self.jobs.follow(job)) as lines:
+                for line in lines:
+                    if progress.parse(line) is not None:
+                        print(line.rstrip("\n"), flush=True)
             view = self.jobs.info(job)
             log = self._keep_log(job)
             if view.status == "SUCCEEDED":
@@ -125,9 +138,14 @@ class Conductor:
             for view in self.jobs.list()
             if view.id.startswith(prefix) and view.id.removeprefix(prefix).isdigit()
         }
-        last = max(attempts, default=0)
-        live = attempts[last] if attempts and not attempts[last].done else None
-        attempt = last if live is not None else last + 1
+        # a job that writes into another store makes nothing for this run
+        ours = [
+            number
+            for number, view in attempts.items()
+            if not view.done and view.metadata.get("store") == self.state.store
+        ]
+        attempt = max(ours) if ours else max(attempts, default=0) + 1
+        live = attempts.get(attempt)
         job = stage_job_id(step, attempt)
         self._set(step, status="running", job=job, attempt=attempt, started_s=time.time())
         if live is None:
@@ -167,10 +185,8 @@ class Conductor:
 
     def _entrypoint(self, step: Step) -> str:
         recipe = self.runs.recipe_url(self.state.run)
-        return (
-            f"python -m jobs.{step.stage} --recipe '{recipe}' "
-            f"--store '{self.state.store}' --step '{step.key}'"
-        )
+        words = ["--recipe", recipe, "--store", self.state.store, "--step", step.key]
+        return f"python -m jobs.{step.stage} {shlex.join(words)}"
 
     def _metadata(self, step: Step) -> dict[str, str]:
         return {
@@ -242,6 +258,7 @@ class Conductor:
         event = StageEvent(
             key, change, keys.index(key) + 1, len(keys), job, label, round(elapsed, 1), note
         )
+        self._told.append(event.line())
         print(event.line(), flush=True)
 
     @contextlib.contextmanager
@@ -275,6 +292,7 @@ def _leave_log(artifact: Artifact, log: str) -> None:
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: stopping is not to be stopped
     raise Stopped
 
 

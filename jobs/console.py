@@ -1,14 +1,13 @@
 """What a person sees while a run goes: the conductor's log drawn on a terminal, or as plain lines.
 
 On a terminal every step has one row: state, done of total, rate, time left, loss. Elsewhere every
-change of a step is a line, and progress one line every few seconds. Rates are taken over the last half
-minute, so that they follow what happens now.
+change of a step is a line, and progress one line every few seconds. Rates are averages since the phase
+began, by the job's own clock: a log comes in bursts, and the reader's clock would make them speed.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -22,7 +21,6 @@ from jobs import events
 from jobs.events import StageEvent
 
 PLAIN_EVERY_S = 5.0
-WINDOW_S = 30.0
 SHOWN = ("loss", "tokens_per_s")
 """Figures that have a place on the screen; a stage with neither shows its first two."""
 
@@ -53,27 +51,28 @@ class Row:
     unit: str = ""
     figures: dict[str, float] = field(default_factory=dict)
     began_s: float | None = None
-    points: deque[tuple[float, float]] = field(default_factory=deque)
-    """(time, done) of the last half minute."""
+    first: tuple[float, float] | None = None
+    """(job's clock, done) of the phase's first report that had anything done."""
+    last_s: float = 0.0
 
-    def progressed(self, report: progress.Report, now_s: float) -> None:
+    def progressed(self, report: progress.Report) -> None:
         """Take in one report."""
-        if report.done < self.done or report.unit != self.unit:  # a new phase of the stage
-            self.points.clear()
+        again = report.elapsed_s < self.last_s  # another attempt began its clock anew
+        if again or report.done < self.done or report.unit != self.unit:
+            self.first = None
         self.done, self.total, self.unit = report.done, report.total, report.unit
-        self.figures = report.figures
-        if self.done > 0:  # what came before the first unit was preparation, not pace
-            self.points.append((now_s, self.done))
-        while len(self.points) > 2 and now_s - self.points[0][0] > WINDOW_S:
-            self.points.popleft()
+        self.figures, self.last_s = report.figures, report.elapsed_s
+        if self.first is None and self.done > 0:  # what came before was preparation, not pace
+            self.first = (report.elapsed_s, self.done)
 
     @property
     def rate(self) -> float | None:
-        """Units a second over the window, or None while there is nothing to measure."""
-        if len(self.points) < 2:
+        """Units a second since the phase began, or None while there is nothing to measure."""
+        if self.first is None:
             return None
-        (first_s, first), (last_s, last) = self.points[0], self.points[-1]
-        return (last - first) / (last_s - first_s) if last_s > first_s and last > first else None
+        first_s, first = self.first
+        span = self.last_s - first_s
+        return (self.done - first) / span if span >= 1 and self.done > first else None
 
     @property
     def left_s(self) -> float | None:
@@ -88,23 +87,36 @@ class Row:
         state = f"{self.state} {duration(elapsed)}" if elapsed >= 1 else self.state
         amount = ""
         if self.unit:
-            of = "" if self.total is None else f"/{short(self.total)}"
-            amount = f"{short(self.done)}{of} {self.unit}"
-        rate = f"{short(self.rate)}/s" if running and self.rate is not None else ""
+            done, total = self._amount(self.done), self.total
+            amount = done if total is None else f"{done}/{self._amount(total)}"
+            amount += "" if self.unit == "bytes" else f" {self.unit}"
+        rate = f"{self._amount(self.rate)}/s" if running and self.rate is not None else ""
         left = duration(self.left_s) if running and self.left_s is not None else ""
         shown = [name for name in SHOWN if name in self.figures] or list(self.figures)[:2]
         figures = "  ".join(f"{name} {short(self.figures[name])}" for name in shown)
         return [f"{self.number}/{self.total_steps} {self.key}", state, amount, rate, left, figures]
 
+    def _amount(self, value: float) -> str:
+        if self.unit != "bytes":
+            return short(value)
+        text = short(value)
+        return f"{text}B" if text[-1].isalpha() else f"{text} B"
+
 
 class Screen:
     """Follows a run: give it the conductor's log, line by line."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, plain: bool = False) -> None:
+        """`plain` asks for lines on a terminal too, and for the errors among them."""
         self.console = console
+        self._plain = plain
         self.rows: dict[str, Row] = {}
         self.failures: list[str] = []
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = (
+            Live(console=console, refresh_per_second=4)
+            if console.is_terminal and not plain
+            else None
+        )
         self._plain_s: dict[str, float] = {}
 
     def __enter__(self) -> Self:
@@ -131,6 +143,8 @@ class Screen:
             self._progressed(report)
         elif text.startswith("error: "):
             self.failures.append(text.removeprefix("error: ").rstrip())
+            if self._plain:
+                self._print(text.rstrip())
         if self._live is not None:
             self._live.update(self._table())
 
@@ -152,7 +166,7 @@ class Screen:
         if row is None:
             return
         now = time.time()
-        row.progressed(report, now)
+        row.progressed(report)
         finished = row.total is not None and row.done >= row.total
         last = self._plain_s.get(row.key, 0.0)
         if self._live is None and (finished or now - last >= PLAIN_EVERY_S):

@@ -47,6 +47,7 @@ def check_completion(endpoint: str, tries: int = 3) -> str:
         "model": model,
         "prompt": PREFIX,
         "suffix": SUFFIX,
+        "file_path": "example.py",  # as an editor sends it, and as training saw every file
         "max_tokens": 16,
         "temperature": 0,
     }

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import socket
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,8 +20,11 @@ from gristmill import recipe as recipes
 from gristmill.errors import ClusterError, GristmillError
 from gristmill.pipeline import resolve_auto
 from jobs.recipe_files import absolute, load_recipe
-from jobs.runs import Runs, RunState, new_state
+from jobs.runs import Runs, RunState, conductor_id, new_state
 from jobs.submit import Submitter
+
+STOP_S = 10.0
+"""How long a conductor that was told to stop is waited for."""
 
 
 def prepare(
@@ -72,7 +77,7 @@ def start_run(
     }
     try:
         jobs.submit(
-            f"python -m jobs.conduct --run {state.run} --store '{store}'",
+            shlex.join(["python", "-m", "jobs.conduct", "--run", state.run, "--store", store]),
             conductor_id(state.run),
             metadata,
             {},
@@ -83,11 +88,6 @@ def start_run(
     return state
 
 
-def conductor_id(run: str) -> str:
-    """Return the submission id of a run's conductor."""
-    return f"run-{run}"
-
-
 def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
     """Stop a run's conductor, and its stage unless another live run follows it; return the ids stopped.
 
@@ -95,10 +95,11 @@ def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
     """
     stopped = []
     conductor = conductor_id(state.run)
-    live = {view.id for view in jobs.list() if not view.done}
-    if conductor in live:
+    if any(view.id == conductor and not view.done for view in jobs.list()):
         jobs.stop(conductor)
+        _await_end(conductor, jobs)  # what it submits until then is on the list below
         stopped.append(conductor)
+    live = {view.id for view in jobs.list() if not view.done}
     state = runs.read(state.run)
     shared = {
         other.current.job
@@ -114,11 +115,26 @@ def stop_run(state: RunState, runs: Runs, jobs: Submitter) -> list[str]:
     return stopped
 
 
+def _await_end(job: str, jobs: Submitter) -> None:
+    """Wait for a job that was told to stop; Ray kills it when it takes longer than a few seconds."""
+    end_s = time.monotonic() + STOP_S
+    while not jobs.info(job).done and time.monotonic() < end_s:
+        time.sleep(0.2)
+
+
 def reach(address: str) -> Submitter:
     """Connect to a cluster by its dashboard's address; a local one's token is found by itself.
 
     Raises ClusterError when nobody answers.
     """
+    scheme, colons, _ = address.partition("://")
+    if not colons:
+        address = f"http://{address}"
+    elif scheme not in ("http", "https"):
+        raise ClusterError(
+            f"cluster {address}: Ray's job API is reached by http; give the dashboard's address, "
+            "e.g. http://127.0.0.1:8265"
+        )
     for path in sorted(default_state().glob("*/state.json")):
         state = json.loads(path.read_text(encoding="utf-8"))
         if state["address"] == address.rstrip("/"):

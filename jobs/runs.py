@@ -177,6 +177,11 @@ def new_state(
     )
 
 
+def conductor_id(run: str) -> str:
+    """Return the submission id of a run's conductor."""
+    return f"run-{run}"
+
+
 def owner() -> str:
     """Return who submits: `GRISTMILL_OWNER`, else the login name."""
     try:

@@ -2,7 +2,7 @@
 
 A job is a command, a submission id and metadata. The id is an idempotency key: submitting one that is
 known, and has not failed, returns it. Ray runs a job once; whether there is another attempt is the
-caller's business (docs/retries.md). A driver runs on the head, asks for no CPUs, and stays there when
+caller's business (README, "What is tried again"). A driver runs on the head, asks for no CPUs, and stays there when
 the submitter goes.
 
 The code travels in one of several ways (`CodeMode`): `local` when the cluster is on this machine (nothing
@@ -21,7 +21,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -163,16 +163,20 @@ class Submitter:
                 entrypoint_num_cpus=0,
             )
 
-    def follow(self, submission_id: str) -> Iterator[str]:
-        """Yield the job's output line by line as it comes, from its start, until the job is done."""
+    def follow(self, submission_id: str) -> Generator[str, None, None]:
+        """Yield the job's output line by line as it comes, from its start, until the job is done.
+
+        Whoever leaves early closes it (`contextlib.closing`), and with it the connection.
+        """
         seen = 0
         while True:
             done = self.info(submission_id).done
             try:
-                for number, line in enumerate(self._tail(submission_id)):
-                    if number >= seen:
-                        seen += 1
-                        yield line
+                with contextlib.closing(self._tail(submission_id)) as lines:
+                    for number, line in enumerate(lines):
+                        if number >= seen:
+                            seen += 1
+                            yield line
             except (RuntimeError, OSError):  # the connection broke: tail again, skip what was seen
                 if self.info(submission_id).done:
                     yield from self.logs(submission_id).splitlines()[seen:]
@@ -226,11 +230,14 @@ class Submitter:
         host = urlsplit(self.address).hostname or ""
         return "local" if host in {"127.0.0.1", "localhost", "::1"} else "source"
 
-    def _tail(self, submission_id: str) -> Iterator[str]:
+    def _tail(self, submission_id: str) -> Generator[str, None, None]:
         """Yield lines from the job API's websocket; the loop is this generator's own."""
         loop = asyncio.new_event_loop()
+        # Ray drops its socket without closing it when it is left early, and aiohttp complains of that
+        loop.set_exception_handler(lambda loop, context: None)
         chunks = self._client.tail_job_logs(submission_id)
         assert isinstance(chunks, AsyncGenerator)
+        waiting: asyncio.Future[str | None] | None = None
         rest = ""
         try:
             while True:
@@ -244,11 +251,12 @@ class Submitter:
                 yield rest
         finally:
             if (
-                not waiting.done()
-            ):  # Ctrl-C came while waiting; a running generator cannot be closed
+                waiting is not None and not waiting.done()
+            ):  # Ctrl-C came; a generator that runs cannot be closed
                 waiting.cancel()
-                loop.run_until_complete(asyncio.gather(waiting, return_exceptions=True))
+                loop.run_until_complete(asyncio.wait([waiting]))
             loop.run_until_complete(chunks.aclose())
+            loop.run_until_complete(asyncio.sleep(0.05))  # aiohttp closes its sockets a turn later
             loop.close()
 
     @contextlib.contextmanager

@@ -7,7 +7,7 @@ scripted, which is how a driver's death looks from the outside.
 import contextlib
 import io
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 
 from jobs.stage import JobContext, Outcome, StageContext, run_service, run_stage
@@ -68,7 +68,7 @@ class JobTable:
         self.jobs[name] = JobInfo(name, status, "", metadata, "it ended", None, code, 1.0, None)
         self.texts.setdefault(name, "")
 
-    def follow(self, submission_id: str) -> Iterator[str]:
+    def follow(self, submission_id: str) -> Generator[str, None, None]:
         yield from self.texts[submission_id].splitlines()
 
     def info(self, submission_id: str) -> JobInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -36,7 +35,7 @@ from jobs.cli.app import (
 )
 from jobs.console import Screen
 from jobs.endpoint import check_completion, endpoint_of, healthy
-from jobs.runs import Runs, RunState
+from jobs.runs import Runs, RunState, conductor_id
 from jobs.submit import Submitter
 
 RecipeArgument = Annotated[
@@ -202,9 +201,9 @@ def _run_here(
 
 
 def _follow(jobs: Submitter, state: RunState, *, aside: bool = False) -> None:
-    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)
-    with Screen(terminal(aside=aside)) as screen:
-        for line in jobs.follow(launch.conductor_id(state.run)):
+    lines = jobs.follow(conductor_id(state.run))
+    with Screen(terminal(aside=aside)) as screen, contextlib.closing(lines):
+        for line in lines:
             screen.line(line)
 
 

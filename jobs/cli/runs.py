@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -22,8 +24,8 @@ from jobs.cli.app import (
     say_json,
     terminal,
 )
-from jobs.console import duration
-from jobs.runs import LIVE, Runs, RunState
+from jobs.console import Screen, duration
+from jobs.runs import LIVE, Runs, RunState, conductor_id
 from jobs.submit import JobInfo, Submitter
 
 RunArgument = Annotated[
@@ -179,8 +181,9 @@ def logs_command(
     """Print a run's log, or one step's; while it lives from the cluster, afterwards from the store."""
     runs = Runs.open(absolute_store(store))
     state = runs.find(run)
-    job = launch.conductor_id(state.run) if step is None else _job_of(state, step)
+    job = conductor_id(state.run) if step is None else _job_of(state, step)
     kept = runs.read_log(state.run, job)
+    show = say if step is not None else _as_shown()
     jobs = None if kept is not None else _reached(on or state.address)
     if jobs is None:
         if kept is None:
@@ -188,12 +191,21 @@ def logs_command(
                 f"the log of {job} went with its cluster at {state.address}; the steps' own logs are "
                 f"kept: gristmill logs {state.run} STEP"
             )
-        say(kept.rstrip("\n"))
+        for line in kept.splitlines():
+            show(line)
     elif follow:
-        for line in jobs.follow(job):
-            say(line.rstrip("\n"))
+        with contextlib.closing(jobs.follow(job)) as lines:
+            for line in lines:
+                show(line.rstrip("\n"))
     else:
-        say(jobs.logs(job).rstrip("\n"))
+        for line in jobs.logs(job).splitlines():
+            show(line)
+
+
+def _as_shown() -> Callable[[str], None]:
+    """Return what prints a conductor's line as whoever follows the run sees it."""
+    screen = Screen(terminal(), plain=True)
+    return screen.line
 
 
 def _job_of(state: RunState, step: str) -> str:

@@ -9,8 +9,7 @@ import pytest
 from cluster.local import LocalCluster
 from gristmill.artifacts import Store
 from jobs.__main__ import main
-from jobs.launch import conductor_id
-from jobs.runs import Runs, RunState
+from jobs.runs import Runs, RunState, conductor_id
 from jobs.submit import Submitter
 
 pytestmark = [

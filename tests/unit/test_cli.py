@@ -9,7 +9,8 @@ import pytest
 from gristmill.artifacts import Store
 from gristmill.recipe import parse
 from jobs.__main__ import main
-from jobs.runs import Runs, new_state
+from jobs.events import StageEvent
+from jobs.runs import Runs, conductor_id, new_state
 from tests.small_store import put, put_chain
 
 SOURCES = "corpus.sources=[{kind: installed, names: [typer]}]"
@@ -151,6 +152,7 @@ def test_status_and_logs_of_runs_that_are_over(
     runs = Runs.open(str(tmp_path))
     state = new_state(recipe, str(tmp_path), (), "http://127.0.0.1:9")
     runs.create(state.model_copy(update={"status": "failed", "message": "it broke"}), recipe)
+    event = StageEvent("corpus", "failed", 1, 1, note="it broke")
     assert main(["status", "--json", *option]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["run"], row["status"], row["queue"]) == (state.run, "failed", None)
@@ -159,6 +161,9 @@ def test_status_and_logs_of_runs_that_are_over(
     assert main(["status", "nothing-like-it", *option]) == 0
     assert "no runs in" in capsys.readouterr().out
     assert "went with its cluster" in _error(capsys, 1, "logs", "last", *option)
+    runs.write_log(state.run, conductor_id(state.run), event.line() + "\nerror: it broke\n")
+    assert main(["logs", *option]) == 0
+    assert capsys.readouterr().out == "1/1 corpus: failed  it broke\nerror: it broke\n"
     assert "steps with one: none" in _error(capsys, 1, "logs", "last", "corpus", *option)
     assert "is not running: it is failed" in _error(capsys, 1, "stop", "last", *option)
     assert "run 'other' is not there" in _error(capsys, 1, "logs", "other", *option)

@@ -1,6 +1,6 @@
 """A conductor carries a run out: cache hits, retries, jobs it shares, stopping."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -104,14 +104,15 @@ def test_a_live_job_of_another_run_is_followed_and_used_up_ids_are_passed_over(
     class Shared(JobTable):
         """The job ends, its artifact in the store, while it is followed."""
 
-        def follow(self, submission_id: str) -> Iterator[str]:
+        def follow(self, submission_id: str) -> Generator[str, None, None]:
             (tmp_path / "store/small-corpus").rename(other / "store/small-corpus")
             self.add(submission_id, "SUCCEEDED", {"owner": "bob"}, 0)
-            return iter(())
+            yield from ()
 
     theirs = Shared()
     theirs.add(f"{prefix}1", "FAILED", {}, 1)
-    theirs.add(f"{prefix}2", "RUNNING", {"owner": "bob"}, None)
+    theirs.add(f"{prefix}2", "RUNNING", {"owner": "bob", "store": f"{other}/store"}, None)
+    theirs.add(f"{prefix}3", "RUNNING", {"owner": "eve", "store": "/another/store"}, None)
     code, state, _ = _run(other, theirs, ("corpus",))
     assert code == 0
     assert state.steps[0].job == f"{prefix}2"
@@ -157,3 +158,42 @@ def test_a_recipe_that_cannot_be_read_ends_the_run_with_its_reason(tmp_path: Pat
     code, state, _ = _run(tmp_path, JobTable(), recipe=missing)
     assert code == 1
     assert state.status == "failed" and "/no/such/place" in state.message
+
+
+def test_a_live_job_that_writes_into_another_store_is_not_followed(tmp_path: Path) -> None:
+    _, state, _ = _run(tmp_path, JobTable(), ("corpus",))
+    prefix = state.steps[0].job.removesuffix("1")
+    jobs = JobTable()
+    jobs.add(f"{prefix}1", "RUNNING", {"owner": "bob", "store": str(tmp_path / "store")}, None)
+    code, state, _ = _run(tmp_path / "it's mine", jobs, ("corpus",))
+    assert (code, state.steps[0].job) == (0, f"{prefix}2")
+
+
+def test_an_error_nobody_foresaw_leaves_no_live_state(tmp_path: Path) -> None:
+    def fall_over(name: str) -> None:
+        raise ValueError("the sky is falling")
+
+    code, state, runs = _run(tmp_path, JobTable(before=fall_over), ("corpus",))
+    assert (code, state.status, runs.live()) == (1, "failed", [])
+    assert "the sky is falling" in state.message and state.steps[0].status == "failed"
+
+
+def test_a_stage_submitted_while_the_run_was_being_stopped_is_stopped_too(tmp_path: Path) -> None:
+    jobs = JobTable()
+    _, state, runs = _run(tmp_path, jobs, ("corpus",))
+    running = state.steps[0].model_copy(update={"status": "running"})
+    state = state.model_copy(update={"status": "running", "steps": (running,)})
+    runs.write(state)
+    conductor = f"run-{state.run}"
+    jobs.add(conductor, "RUNNING", {}, None)
+
+    class Late(JobTable):
+        """The conductor's last submission reaches the cluster while the conductor ends."""
+
+        def stop(self, submission_id: str) -> bool:
+            if submission_id == conductor:
+                self.add(running.job, "RUNNING", {}, None)
+            return super().stop(submission_id)
+
+    late = Late(jobs=jobs.jobs)
+    assert stop_run(state, runs, late) == [conductor, running.job]  # type: ignore[arg-type]

@@ -36,23 +36,36 @@ def test_numbers(value: float, text: str) -> None:
     assert short(value) == text
 
 
-def test_rate_and_time_left_follow_the_last_half_minute() -> None:
+def test_rate_and_time_left_are_averages_by_the_jobs_clock() -> None:
     row = Row("pretrain", 1, 1, state="running", began_s=0.0)
-    for second in range(0, 101, 10):
-        done = second if second <= 60 else 60 + (second - 60) / 10
-        row.progressed(Report("pretrain", done, 100, "steps", 0, {"loss": 2.5}), float(second))
-    assert row.rate == pytest.approx(0.1)
-    assert row.left_s == pytest.approx((100 - 64) / 0.1)
+    for second in range(0, 101, 10):  # all read at once: a log comes in bursts
+        row.progressed(Report("pretrain", second * 0.64, 100, "steps", second, {"loss": 2.5}))
+    assert row.rate == pytest.approx(0.64)
+    assert row.left_s == pytest.approx(36 / 0.64)
     assert row.cells(100.0) == [
-        "1/1 pretrain", "running 1 min 40 s", "64/100 steps", "0.1/s", "6 min 00 s", "loss 2.5",
+        "1/1 pretrain", "running 1 min 40 s", "64/100 steps", "0.64/s", "56 s", "loss 2.5",
     ]  # fmt: skip
+
+
+def test_a_leap_at_the_end_is_no_speed_and_bytes_have_their_unit() -> None:
+    row = Row("corpus", 1, 1, state="running", began_s=0.0)
+    for second, done in ((1, 1e6), (31, 6.57e6), (31.001, 9.55e6)):
+        row.progressed(Report("corpus", done, 9.55e6, "bytes", second, {}))
+    assert row.cells(31.0)[2:4] == ["9.55 MB/9.55 MB", "284,991 B/s"]
+
+
+def test_another_attempt_starts_a_new_rate() -> None:
+    row = Row("corpus", 1, 1, state="running")
+    row.progressed(Report("corpus", 10, 100, "files", 50, {}))
+    row.progressed(Report("corpus", 20, 100, "files", 5, {}))
+    assert row.rate is None
 
 
 def test_a_new_phase_starts_a_new_rate() -> None:
     row = Row("corpus", 1, 1, state="running")
-    row.progressed(Report("corpus", 50, 100, "MB", 0, {}), 0.0)
-    row.progressed(Report("corpus", 90, 100, "MB", 0, {}), 1.0)
-    row.progressed(Report("corpus", 1, 30, "files", 0, {}), 2.0)
+    row.progressed(Report("corpus", 50, 100, "MB", 0, {}))
+    row.progressed(Report("corpus", 90, 100, "MB", 1, {}))
+    row.progressed(Report("corpus", 1, 30, "files", 2, {}))
     assert row.rate is None and row.left_s is None
 
 

@@ -1,13 +1,21 @@
 """What a submission carries, and what a failure says."""
 
+import asyncio
+import contextlib
+import gc
 import json
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
+from aiohttp import web
 
 from gristmill.errors import ClusterError
 from jobs.identity import ROOT
-from jobs.submit import FAILURES, JobInfo, read_token, runtime_env
+from jobs.submit import FAILURES, JobInfo, Submitter, read_token, runtime_env
 
 
 def info(**values: object) -> JobInfo:
@@ -74,3 +82,106 @@ def test_the_token_is_found_in_rays_own_order(tmp_path: Path) -> None:
     assert read_token({**both, "RAY_AUTH_TOKEN": "direct"}) == "direct"
     with pytest.raises(ClusterError, match="set RAY_AUTH_TOKEN_PATH to the cluster's token"):
         read_token({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")})
+
+
+class FakeDashboard:
+    """The few routes of the job API that following needs: one job whose log never ends, one that did."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.address = ""
+        self.ready = threading.Event()
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self.ready.wait(10)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+
+    def _run(self) -> None:
+        app = web.Application()
+        app.router.add_get("/api/version", self._version)
+        app.router.add_get("/api/jobs/{name}/logs/tail", self._tail)
+        app.router.add_get("/api/jobs/{name}", self._info)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self.loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self.loop.run_until_complete(site.start())
+        host, port = runner.addresses[0][:2]
+        self.address = f"http://{host}:{port}"
+        self.ready.set()
+        self.loop.run_forever()
+        self.loop.run_until_complete(runner.cleanup())
+        self.loop.close()
+
+    async def _version(self, request: web.Request) -> web.Response:
+        version = {
+            "version": "4",
+            "ray_version": ray.__version__,
+            "ray_commit": "",
+            "session_name": "",
+        }
+        return web.json_response(version)
+
+    async def _info(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        status = "RUNNING" if name == "endless" else "SUCCEEDED"
+        job = {"type": "SUBMISSION", "submission_id": name, "status": status, "entrypoint": "true"}
+        return web.json_response(job)
+
+    async def _tail(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("one\ntw")
+        await socket.send_str("o\n")
+        if request.match_info["name"] == "endless":
+            await socket.receive()  # until the client goes
+            self.closed.set()
+        else:
+            await socket.close()
+        return socket
+
+
+@pytest.fixture
+def dashboard() -> Iterator[FakeDashboard]:
+    served = FakeDashboard()
+    yield served
+    served.close()
+
+
+def test_following_ends_with_the_job_and_leaves_no_noise(
+    dashboard: FakeDashboard, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Submitter(dashboard.address, {})
+    assert list(jobs.follow("ended")) == ["one", "two"]
+    gc.collect()
+    assert capfd.readouterr().err == "" and caplog.text == ""
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
+def test_leaving_early_closes_the_connection_without_noise(
+    dashboard: FakeDashboard, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Submitter(dashboard.address, {})
+    with contextlib.closing(jobs.follow("endless")) as lines:
+        assert [next(lines), next(lines)] == ["one", "two"]
+    assert dashboard.closed.wait(5)
+    gc.collect()
+    assert capfd.readouterr().err == "" and caplog.text == ""
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
+def test_ctrl_c_while_nothing_comes_closes_the_connection_without_noise(
+    dashboard: FakeDashboard, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jobs = Submitter(dashboard.address, {})
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(1.0, signal.pthread_kill, [main, signal.SIGINT]).start()
+    with contextlib.closing(jobs.follow("endless")) as lines, pytest.raises(KeyboardInterrupt):
+        list(lines)
+    assert dashboard.closed.wait(5)
+    gc.collect()
+    assert capfd.readouterr().err == "" and caplog.text == ""
