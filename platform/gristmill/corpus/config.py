@@ -1,8 +1,8 @@
 """The `corpus` section of a recipe: sources, rules, dedup, order, held-out split."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gristmill.section import Section, context
 
@@ -80,9 +80,18 @@ class Dedup(Section):
 
     level: Literal["file", "repository", "both", "none"] = "file"
     threshold: float = Field(0.7, gt=0, le=1)
-    num_hashes: int = 112
-    bands: int = 14
-    shingle_words: int = 5
+    num_hashes: int = Field(112, ge=1)
+    bands: int = Field(14, ge=1)
+    """Each is `num_hashes / bands` slots; copies that agree on one whole band are compared."""
+    shingle_words: int = Field(5, ge=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.num_hashes % self.bands:
+            raise ValueError(
+                f"dedup.num_hashes {self.num_hashes} must divide by dedup.bands {self.bands}"
+            )
+        return self
 
 
 class HeldOut(Section):
@@ -90,7 +99,7 @@ class HeldOut(Section):
 
     by: Literal["file", "repository", "date"] = "file"
     share: float = Field(0.02, ge=0, lt=1)
-    max_files: int = 8000
+    max_files: int = Field(8000, ge=1)
 
 
 class CorpusSection(Section):

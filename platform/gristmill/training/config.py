@@ -12,7 +12,7 @@ class Schedule(Section):
     """Learning rate over a run, in tokens. `three_stage` is the paper's: 80 %, 90 %, sqrt(1/10) each."""
 
     kind: Literal["three_stage", "cosine", "wsd", "constant"] = "three_stage"
-    warmup_steps: int = 2000
+    warmup_steps: int = Field(2000, ge=0)
     boundaries: tuple[float, float] = (0.8, 0.9)
     """Shares of the run's tokens where `three_stage` drops, or where `wsd` starts to decay (first)."""
     final_ratio: float = 0.1
@@ -33,9 +33,9 @@ class Optimizer(Section):
 class Training(Section):
     """What every training stage shares. The global batch is in sequences; workers never change it."""
 
-    batch_sequences: int
-    learning_rate: float
-    steps: int | None = None
+    batch_sequences: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    steps: int | None = Field(None, ge=1)
     """Optimizer steps; None takes one pass over the sequences (all epochs of the tokens artifact)."""
     schedule: Schedule = Schedule()
     optimizer: Optimizer = Optimizer()
@@ -47,23 +47,23 @@ class Training(Section):
     resume_from: str | None = None
     """Fingerprint of a finished, shorter training to go on from; set by `run --resume`, never by hand."""
     zero_stage: Literal[0, 1, 2, 3] = context(2)
-    micro_batch: int = context(1)
-    workers: int = context(2)
-    threads: int = context(1)
+    micro_batch: int = context(1, ge=1)
+    workers: int = context(2, ge=1)
+    threads: int = context(1, ge=1)
     """CPU cores of one worker."""
     activation_checkpointing: bool = context(False)
     compile: bool = context(False)
-    checkpoint_every: int = context(500)
+    checkpoint_every: int = context(500, ge=1)
     """Steps between checkpoints; one is always written at the end."""
-    keep_checkpoints: int = context(2)
-    max_failures: int = context(3)
+    keep_checkpoints: int = context(2, ge=1)
+    max_failures: int = context(3, ge=0)
 
 
 class PretrainSection(Training):
     """Pretraining (sections 3.3-3.5)."""
 
-    batch_sequences: int = 1024
-    learning_rate: float = 5.3e-4
+    batch_sequences: int = Field(1024, ge=1)
+    learning_rate: float = Field(5.3e-4, gt=0)
     initial_model: str | None = context(None)
     """A Hugging Face Llama folder to continue from (v1.5); None starts from random weights."""
 
@@ -71,25 +71,25 @@ class PretrainSection(Training):
 class ExtendSection(Training):
     """Long context (section 3.6): RoPE rescaled, a few steps at the final learning rate."""
 
-    batch_sequences: int = 512
-    learning_rate: float = 5.3e-5
-    steps: int | None = 1000
+    batch_sequences: int = Field(512, ge=1)
+    learning_rate: float = Field(5.3e-5, gt=0)
+    steps: int | None = Field(1000, ge=1)
     schedule: Schedule = Schedule(kind="constant", warmup_steps=0)
-    rope_scale: float = 4.0
-    rope_theta: float = 100000.0
+    rope_scale: float = Field(4.0, gt=0)
+    rope_theta: float = Field(100000.0, gt=0)
     tokens: TokensSection = TokensSection(sequence_length=16384)
 
 
 class FinetuneSection(Training):
     """Instruction tuning (section 3.7): Alpaca format, loss on answers only, `<|EOT|>`."""
 
-    batch_sequences: int = 256
-    learning_rate: float = 1e-5
+    batch_sequences: int = Field(256, ge=1)
+    learning_rate: float = Field(1e-5, gt=0)
     schedule: Schedule = Schedule(kind="cosine", warmup_steps=100, final_ratio=0.0)
     instructions: tuple[str, ...] = ("octopack-oasst", "alpaca-seed", "mbpp-train")
     """Bundled instruction sets by name, or paths of JSON / JSON-lines files (instruction, input, output)."""
-    sequence_length: int = 4096
-    epochs: int = 1
+    sequence_length: int = Field(4096, ge=16)
+    epochs: int = Field(1, ge=1)
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -108,15 +108,15 @@ class SweepSection(Section):
     seeds: int = Field(1, ge=1)
     max_trials: int | None = None
     """At most so many grid points, spread evenly; None takes all."""
-    steps: int = 200
+    steps: int = Field(200, ge=1)
     """Steps of a trial that runs to its end."""
     scheduler: Literal["asha", "none"] = "asha"
     grace_share: float = 0.34
     """Share of the steps that every trial gets before ASHA may stop it."""
     reduction_factor: int = 2
-    eval_files: int = 200
+    eval_files: int = Field(200, ge=1)
     """Held-out files that the curves are measured on."""
-    evals: int = 4
+    evals: int = Field(4, ge=1)
     """Points on each trial's curve."""
-    concurrent: int | None = context(None)
-    workers_per_trial: int = context(1)
+    concurrent: int | None = context(None, ge=1)
+    workers_per_trial: int = context(1, ge=1)
