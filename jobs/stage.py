@@ -22,6 +22,7 @@ from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import GristmillError, RecipeError, StoreError
 from gristmill.pipeline import POOLS, Step, steps_of
 from gristmill.progress import LineProgress, Progress
+from gristmill.storage import Storage
 from jobs.identity import code_identity
 from jobs.recipe_files import load_recipe
 
@@ -34,6 +35,9 @@ DIED = 70
 
 CHECKPOINTS = "checkpoints"
 """Where a training keeps them in its artifact; a resumed one begins with those of the one it extends."""
+
+METRICS = "metrics.jsonl"
+"""What a training says of its steps; goes with the checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,13 @@ def run_stage(
 def run_service(
     stage: str, work: Callable[[JobContext], None], argv: Sequence[str] | None = None
 ) -> int:
-    """Carry out a step that leaves no artifact (an endpoint) every time, and return the exit code."""
+    """Carry out a step that leaves no artifact (an endpoint) every time, and return the exit code.
+
+    It works with those of its inputs that are there; without any it has nothing to do.
+    """
 
     def body(step: Step, steps: Mapping[str, Step], store: Store, sources: Sources) -> None:
-        inputs = find_inputs(step, steps, store)
+        inputs = present_inputs(step, steps, store) or find_inputs(step, steps, store)
         work(JobContext(step, inputs, store, LineProgress(step.key), sources))
 
     return _run(stage, body, argv)
@@ -137,8 +144,7 @@ def carry_out(
     extended = _extended(step, store)
     if extended is not None:
         inputs["resumed"] = extended
-        if not draft.storage.folders(CHECKPOINTS):
-            draft.storage.copy_from(extended.storage, CHECKPOINTS)
+        _begin_as(extended.storage, draft.storage)
     progress = LineProgress(step.key)
     context = StageContext(step, inputs, store, progress, sources, draft=draft)
     outcome = work(context)
@@ -151,6 +157,17 @@ def carry_out(
         counts=outcome.counts,
         metrics=outcome.metrics,
     )
+
+
+def _begin_as(extended: Storage, draft: Storage) -> None:
+    """Copy an extended training's checkpoints and metrics, until the draft has a checkpoint of its own.
+
+    Asked so, and not by whether anything is there, a copy that was interrupted is made again.
+    """
+    if set(draft.folders(CHECKPOINTS)) <= set(extended.folders(CHECKPOINTS)):
+        draft.copy_from(extended, CHECKPOINTS)
+        if extended.exists(METRICS):
+            draft.copy_from(extended, METRICS)
 
 
 def _extended(step: Step, store: Store) -> Artifact | None:
@@ -179,6 +196,12 @@ def find_inputs(step: Step, steps: Mapping[str, Step], store: Store) -> dict[str
             )
         inputs[key] = artifact
     return inputs
+
+
+def present_inputs(step: Step, steps: Mapping[str, Step], store: Store) -> dict[str, Artifact]:
+    """Return those of the artifacts a step reads that are in the store."""
+    found = {key: store.find(steps[key].fingerprint) for key in step.inputs}
+    return {key: artifact for key, artifact in found.items() if artifact is not None}
 
 
 def _choose(steps: Mapping[str, Step], key: str, stage: str) -> Step:

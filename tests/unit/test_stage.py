@@ -7,7 +7,8 @@ import pytest
 from gristmill.artifacts import Store
 from gristmill.errors import StoreError, TrainingError
 from gristmill.recipe import dump, parse
-from jobs.stage import DIED, Outcome, StageContext, run_stage
+from gristmill.storage import Storage
+from jobs.stage import DIED, JobContext, Outcome, StageContext, _begin_as, run_service, run_stage
 from tests.job_table import leave_a_file
 
 TEXT = """
@@ -71,6 +72,22 @@ def test_a_step_of_another_stage_is_refused(
     assert "the recipe has no step 'nothing'" in capsys.readouterr().err
 
 
+def test_an_interrupted_copy_of_checkpoints_is_made_again(tmp_path: Path) -> None:
+    extended, draft = (Storage.open(str(tmp_path / name)) for name in ("extended", "draft"))
+    for name in ("manifest.json", "master-00000.safetensors"):
+        extended.write_bytes(f"checkpoints/step-00000004/{name}", name.encode())
+    extended.write_bytes("metrics.jsonl", b"{}\n")
+    draft.write_bytes("checkpoints/step-00000004/manifest.json", b"manifest.json")
+    _begin_as(extended, draft)
+    assert draft.exists("checkpoints/step-00000004/master-00000.safetensors")
+    assert draft.read_bytes("metrics.jsonl") == b"{}\n"
+
+    draft.write_bytes("checkpoints/step-00000008/manifest.json", b"")
+    draft.write_bytes("metrics.jsonl", b"more")
+    _begin_as(extended, draft)
+    assert draft.read_bytes("metrics.jsonl") == b"more", "the draft has gone on by itself"
+
+
 def test_a_resumed_training_needs_the_one_it_extends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,3 +96,23 @@ def test_a_resumed_training_needs_the_one_it_extends(
         assert run_stage(stage, leave_a_file, _argv(tmp_path, *more)) == 0
     assert run_stage("pretrain", leave_a_file, _argv(tmp_path, *more)) == 1
     assert "run without --resume" in capsys.readouterr().err
+
+
+def test_a_service_works_with_what_is_there_and_asks_for_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = TEXT + "extend: {steps: 2}\nserve: {}\n"
+    (tmp_path / "s.yaml").write_text(text)
+    argv = ["--recipe", str(tmp_path / "s.yaml"), "--store", str(tmp_path / "store")]
+    seen: list[str] = []
+
+    def work(context: JobContext) -> None:
+        seen.extend(context.inputs)
+
+    assert run_service("serve", work, argv) == 2
+    assert "run it first: gristmill run small pretrain" in capsys.readouterr().err
+    for stage in ("corpus", "tokenizer", "tokens", "pretrain"):
+        more = ["--step", stage]
+        assert run_stage(stage, leave_a_file, [*argv, *more]) == 0
+    assert run_service("serve", work, argv) == 0
+    assert seen == ["pretrain"]
