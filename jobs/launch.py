@@ -136,8 +136,11 @@ def reach(address: str) -> Submitter:
             "e.g. http://127.0.0.1:8265"
         )
     for path in sorted(default_state().glob("*/state.json")):
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["address"] == address.rstrip("/"):
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # that cluster is ending, or was killed while it wrote
+            continue
+        if state.get("address") == address.rstrip("/"):
             token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": state["token_file"]}
             return Submitter(address, {**os.environ, **token})
     return Submitter(address)

@@ -65,13 +65,16 @@ class Plan:
     recipe: str
     store: str
     num_repositories: int
-    source_bytes: int
+    source_bytes: int | None
+    """None when a source is not here."""
     num_parameters: int
     memory_by_zero: dict[int, int]
     """Bytes of one pretrain (or first training) worker, for each ZeRO stage."""
     rows: tuple[PlanRow, ...]
     hourly: float
     """Price of keeping the endpoint up, an hour."""
+    missing: str = ""
+    """Why the sources cannot be read; a run would end with it."""
 
     @property
     def time_s(self) -> float:
@@ -95,7 +98,8 @@ class _Ground:
     """The newest artifact of each stage in the store."""
     definition: ClusterDefinition
     local: bool
-    source_bytes: int
+    source_bytes: int | None
+    """None when a source is not here: then what depends on the data stays unknown."""
 
     @property
     def rows(self) -> int:
@@ -103,13 +107,15 @@ class _Ground:
         return estimate.vocab_rows(self.recipe.tokenizer.vocab_size)
 
     @property
-    def document_bytes(self) -> float:
-        """Bytes of text in the train split."""
+    def document_bytes(self) -> float | None:
+        """Bytes of text in the train split, or None when that is not known."""
         corpus = self.made.get("corpus")
         known = corpus and (
             corpus.record.counts.get("num_bytes") or corpus.record.counts.get("bytes")
         )
-        return float(known) if known else self.source_bytes * estimate.KEPT_SHARE
+        if known:
+            return float(known)
+        return None if self.source_bytes is None else self.source_bytes * estimate.KEPT_SHARE
 
 
 def make(
@@ -119,8 +125,12 @@ def make(
     definition: ClusterDefinition,
     stages: Sequence[str] = (),
     local: bool = True,
+    missing: str = "",
 ) -> Plan:
-    """Work out the plan of a recipe. Raises RecipeError, SourceError, StoreError."""
+    """Work out the plan of a recipe; `missing` says why there are no sources, if so.
+
+    Raises RecipeError, StoreError.
+    """
     steps = steps_of(recipe, sources)
     chosen = closure(steps, stages)
     everything = sorted(store.list(), key=lambda artifact: artifact.record.created)
@@ -129,7 +139,7 @@ def make(
     made = {
         key: by_mark[step.fingerprint] for key, step in steps.items() if step.fingerprint in by_mark
     }
-    size = estimate.source_bytes(recipe.corpus)
+    size = None if missing else estimate.source_bytes(recipe.corpus)
     ground = _Ground(recipe, steps, made, earlier, definition, local, size)
     training = next((_section(step) for step in chosen if _section(step) is not None), None)
     memory = {} if training is None else _memory_by_zero(ground, training)
@@ -146,6 +156,7 @@ def make(
         hourly=serve.price_per_hour * max(1, recipe.serve.min_replicas)
         if up and recipe.serve
         else 0.0,
+        missing=missing,
     )
 
 
@@ -168,7 +179,9 @@ def _row(step: Step, ground: _Ground) -> PlanRow:
 
 def _data_row(step: Step, ground: _Ground) -> PlanRow:
     pool = ground.definition.pools["data"]
-    text = float(ground.source_bytes) if step.stage == "corpus" else ground.document_bytes
+    text = ground.source_bytes if step.stage == "corpus" else ground.document_bytes
+    if text is None:
+        return PlanRow(step.key, step.stage, "data", None, "")
     if step.stage == "tokenizer":
         text = min(text, ground.recipe.tokenizer.sample_bytes)
     if step.stage == "tokens":
@@ -264,7 +277,10 @@ def _training_size(step: Step, section: Training, ground: _Ground) -> tuple[int,
     known = made and made.record.counts.get("tokens")
     per_token = estimate.bytes_per_token(recipe.tokenizer.vocab_size)
     epochs = ground.steps[key].recipe.tokens.epochs
-    return length, float(known) if known else ground.document_bytes * epochs / per_token
+    if known:
+        return length, float(known)
+    text = ground.document_bytes
+    return length, None if text is None else text * epochs / per_token
 
 
 def _memory_by_zero(ground: _Ground, section: Training) -> dict[int, int]:
@@ -294,9 +310,11 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 def show(plan: Plan, console: Console) -> None:
     """Draw the plan on a terminal."""
+    sources = "sources that are not here"
+    if plan.source_bytes is not None:
+        sources = f"{plan.num_repositories} repositories, {short(plan.source_bytes)}B of source"
     console.print(
-        f"recipe {plan.recipe}: {plan.num_repositories} repositories, "
-        f"{short(plan.source_bytes)}B of source; a model of {short(plan.num_parameters)} weights; "
+        f"recipe {plan.recipe}: {sources}; a model of {short(plan.num_parameters)} weights; "
         f"store {plan.store}",
         highlight=False,
         soft_wrap=True,
@@ -335,7 +353,10 @@ def show(plan: Plan, console: Console) -> None:
     console.print(
         "~ estimated from peak speed; without it, measured by an earlier run", highlight=False
     )
-    console.print(f"nothing was started; to start: gristmill run {plan.recipe}", highlight=False)
+    start = f"nothing was started; to start: gristmill run {plan.recipe}"
+    if plan.missing:
+        start = f"nothing was started, and a run would end at once: {plan.missing}"
+    console.print(start, highlight=False, markup=False, soft_wrap=True)
 
 
 def _cell(value: int | None) -> str:

@@ -39,7 +39,7 @@ from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits
 from jobs.endpoint import check_completion, endpoint_of
 from jobs.recipe_files import load_recipe
-from jobs.stage import JobContext, find_inputs, run_service
+from jobs.stage import JobContext, find_inputs, present_inputs, run_service
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ def choose(inputs: Mapping[str, Artifact], section: ServeSection) -> list[Served
         found.append(Served("chat", inputs["finetune"]))
     if not found:
         raise RecipeError(
-            f"serve.models is {', '.join(section.models)}, and the recipe makes none of them; "
-            "add a pretrain, extend or finetune section"
+            f"serve.models is {', '.join(section.models)}, and none of them is made; "
+            "add a pretrain, extend or finetune section, or run the stage"
         )
     return found
 
@@ -137,7 +137,9 @@ def build(arguments: Mapping[str, Any]) -> serve.Application:
         raise RecipeError(f"recipe {recipe.name} has no serve section")
     store = Store.open(arguments["store"])
     steps = steps_of(recipe, resolve_sources(recipe.corpus), gpu=bool(arguments.get("gpu")))
-    models = choose(find_inputs(steps["serve"], steps, store), recipe.serve)
+    step = steps["serve"]
+    found = present_inputs(step, steps, store) or find_inputs(step, steps, store)
+    models = choose(found, recipe.serve)
     return application(models, recipe.serve, store.storage.url, {"pool": POOLS["serve"]})
 
 

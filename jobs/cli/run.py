@@ -16,9 +16,9 @@ import typer
 from cluster import definition as definitions
 from cluster.local import LocalCluster, gpus
 from gristmill import recipe as recipes
-from gristmill.artifacts import Store
+from gristmill.artifacts import SourceIdentity, Store
 from gristmill.corpus.sources import resolve_sources
-from gristmill.errors import GristmillError
+from gristmill.errors import GristmillError, SourceError
 from gristmill.pipeline import closure, steps_of
 from jobs import launch, plan, resume, summary
 from jobs.cli.app import (
@@ -73,10 +73,14 @@ def plan_command(
     definition = definitions.load(cluster)
     local = on == "local"
     ready = _ready(recipe, overrides, definition, local, None, store, resumed)
-    sources = resolve_sources(ready.corpus)
-    made = plan.make(
-        ready, sources, Store.open(absolute_store(store)), definition, stages or (), local
-    )
+    missing = ""
+    sources: tuple[SourceIdentity, ...] = ()
+    try:
+        sources = resolve_sources(ready.corpus)
+    except SourceError as error:  # what does not hang on the data can be planned all the same
+        missing = str(error)
+    opened = Store.open(absolute_store(store))
+    made = plan.make(ready, sources, opened, definition, stages or (), local, missing)
     if as_json:
         say_json(plan.as_json(made))
     else:

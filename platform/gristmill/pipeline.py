@@ -119,6 +119,7 @@ def steps_of(
 def closure(steps: Mapping[str, Step], wanted: Sequence[str]) -> list[Step]:
     """Return the steps that `wanted` stages or step keys need, in order; all when it is empty.
 
+    `serve` named beside models serves those, and asks for no others.
     Raises RecipeError for a name that is neither a step nor a stage of the recipe.
     """
     if not wanted:
@@ -132,7 +133,8 @@ def closure(steps: Mapping[str, Step], wanted: Sequence[str]) -> list[Step]:
             raise RecipeError(f"the recipe has no stage or step '{name}'; {hint}")
         needed.update(keys)
     for key in reversed(list(steps)):
-        if key in needed:
+        served = steps[key].stage == "serve" and not needed.isdisjoint(steps[key].inputs)
+        if key in needed and not served:
             needed.update(steps[key].inputs)
     return [step for key, step in steps.items() if key in needed]
 

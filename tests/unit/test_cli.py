@@ -75,7 +75,8 @@ def test_a_missing_source_costs_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     sources = f"corpus.sources=[{{kind: folder, path: {tmp_path}/nothing}}]"
     store = ("--store", str(tmp_path / "store"))
     assert "nothing" in _error(capsys, 1, "run", "smoke", "--set", sources, *store)
-    assert "nothing" in _error(capsys, 1, "plan", "smoke", "--set", sources, *store)
+    assert main(["plan", "smoke", "--set", sources, *store]) == 0, "a plan says it, and goes on"
+    assert f"would end at once: source 'folder': {tmp_path}/nothing" in capsys.readouterr().out
     assert not (tmp_path / "store").exists()
 
 
@@ -183,3 +184,16 @@ def test_cluster_commands_without_a_cluster(
     assert "did you mean 'name'" in _error(
         capsys, 1, "cluster", "check", str(tmp_path / "bad.yaml")
     )
+
+
+def test_a_recipe_whose_sources_are_not_here_is_planned_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "1.3b", "--on", "http://127.0.0.1:9"]) == 0
+    text = capsys.readouterr().out
+    assert "1.8 T" in text and "sources that are not here" in text
+    assert f"a run would end at once: source 'folder': {tmp_path}/repositories" in text
+    assert main(["plan", "1.3b", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["source_bytes"] is None and plan["rows"][0]["time_s"] is None

@@ -64,6 +64,10 @@ def test_closure_takes_stages_and_steps_with_what_they_read() -> None:
     assert [s.key for s in closure(steps, ["tokens"])] == [
         "corpus", "tokenizer", "tokens", "tokens:extend",
     ]  # fmt: skip
+    assert [s.key for s in closure(steps, ["serve", "pretrain"])] == [
+        "corpus", "tokenizer", "tokens", "pretrain", "serve",
+    ]  # fmt: skip
+    assert {s.key for s in closure(steps, ["serve"])} == set(steps) - {"evaluate"}
     assert closure(steps, []) == list(steps.values())
     with pytest.raises(RecipeError, match="no stage or step 'pretrian'; did you mean 'pretrain'"):
         closure(steps, ["pretrian"])
