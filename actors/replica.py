@@ -9,7 +9,6 @@ from typing import Any
 
 from ray.util.metrics import Gauge
 
-from gristmill.errors import GristmillError
 from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits, ModelHost
@@ -80,7 +79,7 @@ class Replica:
                 if label != self._host.label:
                     await asyncio.to_thread(self._exchange, label)
                     log.info("model %s answers with %s from now on", self._host.name, label)
-            except GristmillError as error:
+            except Exception as error:  # a store's or a model file's: the next look may find better
                 log.warning("model %s stays at %s: %s", self._host.name, self._host.label, error)
 
     async def _report(self) -> None:

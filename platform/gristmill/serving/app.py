@@ -154,11 +154,16 @@ async def _events(
 
 
 async def _values(request: Request) -> object:
-    body = await request.body()
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestError(
-            f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are taken", status=413
-        )
+    body = bytearray()
+    async for (
+        part
+    ) in request.stream():  # counted as it comes: a body is never held beyond the limit
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestError(
+                f"the body is longer than {MAX_BODY_BYTES} bytes, the most that is taken",
+                status=413,
+            )
     try:
         return json.loads(body)
     except ValueError as error:
