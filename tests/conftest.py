@@ -20,6 +20,7 @@ for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN"):
     os.environ.pop(name, None)
 
 NO_SKIP = "GRISTMILL_NO_SKIP"
+MARKERS = ("chromium", "bubblewrap", "toolchain", "jdk", "gpu")
 
 
 def missing(marker: str) -> str | None:
@@ -33,6 +34,9 @@ def missing(marker: str) -> str | None:
     if marker == "toolchain":
         found = shutil.which("g++") or shutil.which("c++")
         return None if found else "no C++ compiler here; Debian: apt install g++"
+    if marker == "jdk":
+        found = shutil.which("javac") and shutil.which("jdeps")
+        return None if found else "no JDK here; Debian: apt install default-jdk-headless"
     if marker == "gpu":
         return None if Path("/dev/nvidia0").exists() else "no NVIDIA GPU here"
     return None
@@ -40,7 +44,7 @@ def missing(marker: str) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this machine cannot run, with the reason; fail instead under GRISTMILL_NO_SKIP=1."""
-    for marker in ("chromium", "bubblewrap", "toolchain", "gpu"):
+    for marker in MARKERS:
         if item.get_closest_marker(marker) is None:
             continue
         reason = missing(marker)
@@ -64,6 +68,10 @@ def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClust
         try:
             yield cluster
         finally:
+            import ray
+
+            if ray.is_initialized():
+                ray.shutdown()
             patch.undo()
 
 

@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -97,7 +96,6 @@ def _pairs(repository: str, but: set[str] = frozenset()) -> set[tuple[str, str]]
 
 
 @pytest.mark.toolchain
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 def test_gcc_reaches_the_same_headers() -> None:
     pairs = _pairs("c/engine")
     for source in ["src/main.c", "src/gfx/draw.c", "tools/gen.c"]:
@@ -125,8 +123,7 @@ def test_gcc_reaches_the_same_headers() -> None:
         assert {re.sub(r"\w+/\.\./", "", word) for word in words} == reached
 
 
-@pytest.mark.toolchain
-@pytest.mark.skipif(shutil.which("jdeps") is None, reason="the JDK is not installed")
+@pytest.mark.jdk
 def test_the_java_compiler_sees_the_same_uses(tmp_path: Path) -> None:
     shop = FIXTURES / "java/shop"
     sources = sorted(path for path in shop.rglob("*.java") if "src/main" in path.as_posix())
