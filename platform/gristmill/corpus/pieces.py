@@ -9,6 +9,7 @@ split are decided from; the texts are read again only by whoever writes the docu
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +54,7 @@ class Piece:
     refused: tuple[Judged, ...]
     """Files that are left out unread; they are reported with the piece."""
     num_bytes: int
+    """Of the files to read; of the archive or table as it lies there where `paths` is None."""
 
 
 def plan_pieces(repositories: Sequence[Repository], section: CorpusSection) -> list[Piece]:
@@ -88,7 +90,7 @@ def _printable(text: str) -> str:
 def _split(repository: Repository, section: CorpusSection) -> Iterator[Piece]:
     entries = kind_of(repository).entries(repository)
     if entries is None:
-        yield Piece(repository, None, (), 0)
+        yield Piece(repository, None, (), Path(repository.locator).stat().st_size)
         return
     licence = repository.identity.licence
     wanted: list[Entry] = []
