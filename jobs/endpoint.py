@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from typing import Any
 
 import httpx
 
-from gristmill.errors import GristmillError
+from gristmill.errors import ClusterError, GristmillError
 from gristmill.recipe import Recipe
 
 PREFIX = "def add(a, b):\n    "
@@ -20,6 +22,24 @@ def endpoint_of(recipe: Recipe) -> str:
         return ""
     host = "127.0.0.1" if recipe.serve.host in ("0.0.0.0", "::") else recipe.serve.host
     return f"http://{host}:{recipe.serve.port}"
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise ClusterError when an endpoint cannot listen at this address of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ClusterError(
+                    f"the endpoint cannot listen on {host}:{port}: {error.strerror}; "
+                    "give an address of this machine with --host"
+                ) from error
+            raise ClusterError(
+                f"port {port} on {host} is taken, and the endpoint needs it; stop what listens "
+                f"there, or choose another: --set serve.port={port + 1}"
+            ) from error
 
 
 def healthy(endpoint: str) -> bool:

@@ -6,11 +6,9 @@ is submitted, so whatever dies afterwards, the next `gristmill run` finds what w
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
-import socket
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from cluster.local import default_state
 from gristmill import recipe as recipes
 from gristmill.errors import ClusterError, GristmillError
 from gristmill.pipeline import resolve_auto
+from jobs.endpoint import check_free
 from jobs.recipe_files import absolute, load_recipe
 from jobs.runs import Runs, RunState, conductor_id, new_state
 from jobs.submit import Submitter
@@ -44,21 +43,7 @@ def check_port(recipe: recipes.Recipe) -> None:
     """Raise ClusterError when the endpoint's port on this machine is taken."""
     if recipe.serve is None:
         return
-    host, port = recipe.serve.host, recipe.serve.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise ClusterError(
-                    f"the endpoint cannot listen on {host}:{port}: {error.strerror}; "
-                    "give an address of this machine with --host"
-                ) from error
-            raise ClusterError(
-                f"port {port} on {host} is taken, and the endpoint needs it; stop what listens "
-                f"there, or choose another: --set serve.port={port + 1}"
-            ) from error
+    check_free(recipe.serve.host, recipe.serve.port)
 
 
 def start_run(

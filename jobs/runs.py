@@ -120,7 +120,10 @@ class Runs:
         try:
             return RunState.model_validate_json(self.storage.read_bytes(path))
         except ValidationError as error:
-            raise StoreError(f"{self.storage.url}/{path} is damaged: {error}") from error
+            raise StoreError(
+                f"{self.storage.url}/{path} is damaged; delete the run's folder, its artifacts "
+                f"stay: {error}"
+            ) from error
 
     def states(self) -> list[RunState]:
         """Return every run's state, oldest first."""

@@ -10,10 +10,8 @@ endpoint: serving another recipe replaces what it answers with, without closing 
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ from gristmill.serving.config import ServeSection
 from gristmill.serving.exchange import Kind
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits
-from jobs.endpoint import check_completion, endpoint_of
+from jobs.endpoint import check_completion, check_free, endpoint_of
 from jobs.recipe_files import load_recipe
 from jobs.stage import JobContext, find_inputs, present_inputs, run_service
 
@@ -201,9 +199,9 @@ def _start(section: ServeSection) -> None:
                 f"and one cluster has one address; use it: --set serve.port={running.port}"
             )
         if running.port != section.port:
-            _check_port(section)  # before anything that answers is ended
+            check_free(section.host, section.port)  # before anything that answers is ended
         serve.shutdown()  # type: ignore[no-untyped-call]
-    _check_port(section)
+    check_free(section.host, section.port)  # the job's driver runs on the head, as HTTP does
     proxies = ProxyLocation.HeadOnly if section.proxies == "head" else ProxyLocation.EveryNode
     serve.start(
         proxy_location=proxies,
@@ -213,21 +211,6 @@ def _start(section: ServeSection) -> None:
             request_timeout_s=section.request_timeout_s + 10,
         ),
     )
-
-
-def _check_port(section: ServeSection) -> None:
-    """Raise ClusterError when the port is taken here: the job's driver runs on the head, as HTTP does."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((section.host, section.port))
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            raise ClusterError(
-                f"the endpoint cannot listen on {section.host}:{section.port}: "
-                f"{'the port is taken' if taken else error.strerror}; stop what listens there, or "
-                f"choose another: --set serve.port={section.port + 1}"
-            ) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -90,7 +90,12 @@ class JobInfo:
             return f"job {self.id} was stopped; run again to go on from what it left"
         kind = FAILURES.get(self.error_type or "", "the job failed")
         code = f" with exit code {self.exit_code}" if self.exit_code not in (None, 0) else ""
-        return f"job {self.id}: {kind}{code}. {_gist(self.message)}".rstrip()
+        said = self.message.strip()
+        if (
+            self.error_type == "JOB_ENTRYPOINT_COMMAND_ERROR"
+        ):  # the end of its log: the last line says it
+            said = said.rpartition("\n")[2]
+        return f"job {self.id}: {kind}{code}. {_gist(said)}".rstrip()
 
 
 class Submitter:

@@ -212,7 +212,10 @@ class Store:
         try:
             record = Record.model_validate_json(self.storage.read_bytes(path))
         except ValidationError as error:
-            raise StoreError(f"{self.storage.url}/{path} is damaged: {error}") from error
+            raise StoreError(
+                f"{self.storage.url}/{path} is damaged; delete that file and the next run makes "
+                f"the artifact again: {error}"
+            ) from error
         return Artifact(record, self.storage.child(f"{name}/{version}"))
 
 

@@ -168,5 +168,5 @@ def test_a_taken_port_is_said_in_one_sentence(endpoint, tmp_path, capfd):
         recipe = tmp_path / "taken.yaml"
         recipe.write_text(recipe_text(port))
         assert main(["--recipe", str(recipe), "--store", endpoint.store.storage.url]) == 1
-    assert f"127.0.0.1:{port}: the port is taken" in capfd.readouterr().err
+    assert f"port {port} on 127.0.0.1 is taken" in capfd.readouterr().err
     assert httpx.get(f"{endpoint.url}/health").is_success  # what answers goes on

@@ -62,7 +62,7 @@ def test_every_kind_of_failure_that_ray_knows_has_a_sentence() -> None:
 
 def test_a_failure_names_job_cause_and_code() -> None:
     text = info(
-        error_type="JOB_ENTRYPOINT_COMMAND_ERROR", exit_code=2, message="last lines"
+        error_type="JOB_ENTRYPOINT_COMMAND_ERROR", exit_code=2, message="Traceback:\nlast lines\n"
     ).failure()
     assert text == "job corpus-1: the job's command failed with exit code 2. last lines"
     assert "could not be set up" in info(error_type="RUNTIME_ENV_SETUP_FAILURE").failure()
