@@ -178,3 +178,12 @@ def test_an_interrupted_run_goes_on_to_the_same_last_bit(
     assert start(tmp_path, [{"request": {**moved, "training": changed}}]) == [0], logs(tmp_path)
     assert "is damaged" in logs(tmp_path)
     assert losses(tmp_path / "moved") == pytest.approx(losses(traces["zero2-fp32-2"]), abs=2e-5)
+
+
+def test_a_resumed_training_without_a_whole_checkpoint_never_starts_anew(
+    data: Path, tmp_path: Path
+) -> None:
+    request = request_of(data, tmp_path / "resumed", resume_from="a" * 64)
+    assert start(tmp_path, [{"request": request}]) == [1]
+    assert "none of its checkpoints" in logs(tmp_path)
+    assert losses(tmp_path / "resumed") == []

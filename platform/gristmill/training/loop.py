@@ -115,6 +115,11 @@ class _Loop:
         self.checkpoints = Checkpoints(self.output, identity(request), training.keep_checkpoints)
         done = self.checkpoints.restore(self.model)
         if done is None:
+            if training.resume_from is not None:
+                raise TrainingError(
+                    f"{request.stage} extends a finished training, and none of its checkpoints in "
+                    f"{self.output.url} is whole; run without --resume to train from the start"
+                )
             weights.begin(self.model, request.model, request.seed)
         self.step = 0 if done is None else done.step
         self.tokens = 0 if done is None else done.tokens
