@@ -78,7 +78,7 @@ class _Evaluation:
         except RayActorError as error:
             raise JobError(
                 f"an evaluator or sandbox worker of step {self.context.step.key} died: {error}. "
-                "What was answered is kept; run the step again, with more memory for the serve pool "
+                "The models that were through are kept; run the step again, with more memory for the serve pool "
                 "or fewer evaluate.workers"
             ) from error
         self.context.progress.update(self.total, self.total, "answers")

@@ -68,7 +68,7 @@ def parse_yaml(text: str) -> Any:
     """Parse YAML with YAML 1.2 numbers. Raises RecipeError with the line when it is no YAML."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
         raise RecipeError(f"not valid YAML: {error}") from error
 
 
@@ -78,12 +78,17 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {path} is no text: {error}; give a YAML file") from error
     return parse(text, overrides, origin=str(path))
 
 
 def parse(text: str, overrides: Iterable[str] = (), origin: str = "recipe") -> Recipe:
     """Build a recipe from YAML text and overrides. Raises RecipeError naming key and nearest key."""
-    values = parse_yaml(text)
+    try:
+        values = parse_yaml(text)
+    except RecipeError as error:
+        raise RecipeError(f"{origin}: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(
             f"{origin}: a recipe is a mapping of sections, found {type(values).__name__}"
@@ -119,7 +124,11 @@ def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"override '{override}' is not of the form a.b=value")
-    _set(values, key.strip(), parse_yaml(text))
+    try:
+        value = parse_yaml(text)
+    except RecipeError as error:
+        raise RecipeError(f"override '{override}': {error}") from error
+    _set(values, key.strip(), value)
 
 
 def _set(values: dict[str, Any], key: str, value: Any) -> None:

@@ -1,5 +1,7 @@
 """Recipes are strict, and say what is wrong with them."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,13 @@ def test_overrides_and_changed_values_agree(rate: float, steps: int) -> None:
     changes = {"tokens.fim.rate": rate, "pretrain.steps": steps}
     texts = [f"{key}={value!r}" for key, value in changes.items()]
     assert parse(BASE, texts) == with_values(parse(BASE), changes)
+
+
+def test_what_is_no_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"override 'seed=\[': not valid YAML"):
+        parse("name: r", ["seed=["])
+    with pytest.raises(RecipeError, match="here: not valid YAML"):
+        parse("name: [", origin="here")
+    (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match=r"r\.yaml is no text"):
+        load(tmp_path / "r.yaml")
