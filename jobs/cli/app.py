@@ -45,8 +45,8 @@ DEFAULT_STORE = "./store"
 
 
 def absolute_store(url: str) -> str:
-    """Return the store as every process on this machine finds it: local paths made absolute."""
-    return url if "://" in url else str(Path(url).expanduser().absolute())
+    """Return the store as every process finds it, and one store always by the same words."""
+    return url.rstrip("/") if "://" in url else os.path.abspath(Path(url).expanduser())
 
 
 def say(text: str, *, aside: bool = False) -> None:

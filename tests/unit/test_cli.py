@@ -9,6 +9,7 @@ import pytest
 from gristmill.artifacts import Store
 from gristmill.recipe import parse
 from jobs.__main__ import main
+from jobs.cli.app import absolute_store
 from jobs.events import StageEvent
 from jobs.runs import Runs, conductor_id, new_state
 from tests.small_store import put, put_chain
@@ -197,3 +198,11 @@ def test_a_recipe_whose_sources_are_not_here_is_planned_and_says_so(
     assert main(["plan", "1.3b", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert plan["source_bytes"] is None and plan["rows"][0]["time_s"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("/a/b/../c/", "/a/c"), ("s3://bucket/store/", "s3://bucket/store"), ("/a", "/a")],
+)
+def test_one_store_has_one_name(given: str, found: str) -> None:
+    assert absolute_store(given) == found
