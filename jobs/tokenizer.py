@@ -25,6 +25,7 @@ from gristmill.tokens import bpe
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.tokens.tokenizer_folder import TOKENIZER_FILE
 from gristmill.tokens.units import Unit, read_unit, units_of
+from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
 MEASURED_BYTES = 4_000_000
@@ -115,13 +116,13 @@ class _Sample:
     """Draws keyed samples of files through tasks in the stage's pool."""
 
     def __init__(self, context: StageContext, corpus: Storage) -> None:
-        self._context = context
+        self._pool = Pool.of(context.label_selector)
         self._corpus = corpus
         self._seed = context.recipe.seed
 
     def on_pool(self, task: Any) -> Any:
         """Return the task asking for the stage's pool."""
-        return task.options(label_selector=self._context.label_selector)
+        return task.options(label_selector=dict(self._pool.selector) or None)
 
     def take(self, split: str, budget_bytes: int) -> tuple[list[Any], dict[str, int]]:
         """Return references to the sampled texts, unit by unit, and what was sampled."""

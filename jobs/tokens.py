@@ -25,6 +25,7 @@ from gristmill.tokens.pieces import Counts, Layout, make_pieces
 from gristmill.tokens.shards import Manifest, Shard, ShardWriter, dtype_of
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.tokens.units import Unit, read_unit, units_of, windows_of
+from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
 
@@ -70,6 +71,7 @@ class _Run:
     """The stage at work: what was made so far."""
 
     context: StageContext
+    pool: Pool
     corpus: Storage
     tokenizer_json: Any
     writer: ShardWriter
@@ -126,7 +128,7 @@ class _Run:
             _, self.running = ray.wait(self.running, num_returns=len(self.running) - workers + 1)
 
     def _on_pool(self, task: Any) -> Any:
-        return task.options(label_selector=self.context.label_selector)
+        return task.options(label_selector=dict(self.pool.selector) or None)
 
     def finish(self, tokenizer: Tokenizer) -> Manifest:
         """Wait for the shards and write the manifest."""
@@ -172,7 +174,8 @@ def work(context: StageContext) -> Outcome:
         context.draft.storage, section.sequence_length, tokenizer.vocab_rows, tokenizer.special.pad
     )
     total_bytes = section.epochs * sum(unit.num_bytes for unit in units)
-    run = _Run(context, corpus, ray.put(tokenizer.text), writer, total_bytes)
+    pool = Pool.of(context.label_selector)
+    run = _Run(context, pool, corpus, ray.put(tokenizer.text), writer, total_bytes)
     for epoch in range(section.epochs):
         for window in windows_of(units):
             run.window(window, epoch)
