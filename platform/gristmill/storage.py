@@ -35,6 +35,11 @@ class Storage:
             if "://" not in url:
                 root = str(Path(url).expanduser().absolute())
                 return Storage(root, pafs.LocalFileSystem(), root)
+            if "@" in url.split("://", 1)[1].split("/", 1)[0]:  # it would end in records and logs
+                raise StoreError(
+                    "the store's URL holds credentials; leave them out and set them in the environment "
+                    "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the cloud's own)"
+                )
             filesystem, root = pafs.FileSystem.from_uri(url)
         except (pa.ArrowInvalid, OSError) as error:
             raise StoreError(f"store {url} cannot be opened: {error}") from error

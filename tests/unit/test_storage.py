@@ -83,3 +83,9 @@ def test_errors_name_the_file_and_the_store(tmp_path: Path) -> None:
         storage.write_bytes("file/below", b"")
     with pytest.raises(StoreError, match=r"store nofs://x cannot be opened"):
         Storage.open("nofs://x")
+
+
+def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
+    with pytest.raises(StoreError, match="holds credentials") as caught:
+        Storage.open("s3://key:secret@bucket/store")
+    assert "secret@" not in str(caught.value)
