@@ -36,6 +36,7 @@ from gristmill.serving.exchange import Kind
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits
 from jobs.endpoint import check_completion, check_free, endpoint_of
+from jobs.pool import Pool
 from jobs.recipe_files import load_recipe
 from jobs.stage import JobContext, find_inputs, present_inputs, run_service
 
@@ -65,9 +66,10 @@ def work(context: JobContext) -> None:
         ray.init()
     _start(section)
     context.progress.update(1, 3, "steps")
+    selector = Pool.of(context.label_selector).selector
     try:
         serve.run(
-            application(models, section, context.store.storage.url, context.label_selector),
+            application(models, section, context.store.storage.url, selector),
             name=APPLICATION,
             route_prefix="/",
         )
