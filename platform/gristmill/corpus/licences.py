@@ -2,8 +2,9 @@
 
 A repository's declared licence comes first, then its licence file. What cannot be told is
 `LicenseRef-unknown`. Two readings are conventions: a bare "BSD" is BSD-3-Clause, and several
-classifiers are a choice (OR), as several licence files are not (AND). Permissive means: may be used, changed and passed on without
-sharing one's own source; an expression is permissive when every AND part is and any OR part is.
+classifiers are a choice (OR), as several licence files are not (AND). Permissive means: may be used,
+changed and passed on without sharing one's own source; an expression is permissive when every AND part
+is and any OR part is.
 """
 
 import re

@@ -2,8 +2,8 @@
 
 Read are, by the names that The Stack v1, its dedup and StarCoder's data use: `content`; `path` or
 `max_stars_repo_path`; `repo_name` or `max_stars_repo_name`; the licence columns. A row without content
-or path is a reject, a line that is no JSON too. A table is one piece of work and its files are held in memory
-together: give many tables of some hundred megabytes rather than one large one.
+or path is a reject, a line that is no JSON too. A table is one piece of work and its files are held in
+memory together: give many tables of some hundred megabytes rather than one large one.
 """
 
 import gzip
