@@ -27,6 +27,8 @@ def test_ctrl_c_ends_the_run_and_the_cluster_it_started(tmp_path: Path) -> None:
             env={**os.environ, "GRISTMILL_STATE": str(tmp_path / "state"), "RAY_ADDRESS": ""},
             stdout=stream,
             stderr=subprocess.STDOUT,
+            # a shell's background job ignores Ctrl-C, and hands that down to these tests
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     deadline = time.monotonic() + 120
     while "corpus: running" not in output.read_text() and time.monotonic() < deadline:
