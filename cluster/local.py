@@ -92,6 +92,8 @@ class LocalCluster:
                 raise
             if found is not None:
                 dashboards.write(folder / "metrics")
+                if detached:
+                    process.returncode = 0  # nobody's to wait for: it outlives this process
                 return cls(folder, found, None if detached else process)
             _remove(plan["temp_dir"])
         raise ClusterError(

@@ -17,7 +17,7 @@ SOURCES = "corpus.sources=[{kind: installed, names: [h11]}]"
 def test_a_job_module_runs_by_plain_ray(ray_cluster: LocalCluster, tmp_path: Path) -> None:
     ray = [str(Path(sys.executable).parent / "ray"), "job", "submit"]
     job = ["python", "-m", "jobs.corpus", "--recipe", "smoke", "--store", str(tmp_path)]
-    job += ["--set", f"'{SOURCES}'"]
+    job += ["--set", SOURCES]
     done = subprocess.run(
         [*ray, "--address", ray_cluster.address, "--working-dir", ".", "--", *job],
         cwd=ROOT,

@@ -51,7 +51,7 @@ def test_a_run_is_followed_and_the_next_finds_everything(
     assert "1/1 corpus: in the store" in capsys.readouterr().out
     state = Runs.open(str(tmp_path)).find("last")
     assert main(["logs", state.run, "--store", str(tmp_path)]) == 0
-    assert "corpus: done" in capsys.readouterr().out
+    assert "corpus: in the store" in capsys.readouterr().out
 
 
 def test_two_users_share_a_stage_and_both_are_listed(
