@@ -361,7 +361,7 @@ def _gist(text: str, limit: int = 1500) -> str:
 
 def _connection_error(address: str, error: Exception, had_token: bool) -> ClusterError:
     text = str(error)
-    if "401" in text or "403" in text or "nauthor" in text or "nauthent" in text:
+    if "401" in text or "403" in text or "authoriz" in text.lower() or "authentic" in text.lower():
         found = "the token was refused" if had_token else "it wants a token and none was given"
         return ClusterError(
             f"cluster {address}: {found}; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
