@@ -1,12 +1,16 @@
 """The import edges of one repository, from what its files say and the rules of their languages."""
 
+import re
 from collections.abc import Mapping, Sequence
+from fnmatch import translate
 from typing import Any
 
 from gristmill.corpus.files import SourceFile
 from gristmill.corpus.imports.model import Edge, Parsed, Repository
 from gristmill.corpus.imports.parsing import parse
-from gristmill.corpus.imports.registry import FAMILIES
+from gristmill.corpus.imports.registry import CONFIG_NAMES, FAMILIES
+
+_CONFIG = re.compile("|".join(map(translate, sorted(CONFIG_NAMES))))
 
 
 def import_edges(
@@ -41,27 +45,9 @@ def import_edges(
     return [first[key] for key in sorted(first)]
 
 
-CONFIG_NAMES = frozenset(
-    {
-        "package.json",
-        "tsconfig.json",
-        "jsconfig.json",
-        "go.mod",
-        "go.work",
-        "pyproject.toml",
-        "setup.cfg",
-        "setup.py",
-        "compile_commands.json",
-    }
-)
-
-
 def is_config(path: str) -> bool:
     """Return whether a resolver wants the text of this file, whatever the corpus does with it."""
-    name = path.rpartition("/")[2]
-    return name in CONFIG_NAMES or (
-        name.endswith(".json") and name.startswith(("tsconfig.", "jsconfig.", "tsconfig-"))
-    )
+    return _CONFIG.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def edge_row(repository: str, edge: Edge) -> dict[str, Any]:

@@ -128,3 +128,9 @@ class LanguageRules:
     query: str
     extract: Callable[[Captures, bytes], Found]
     resolve: Callable[[Repository], Iterator[Edge]]
+    config_names: frozenset[str] = frozenset()
+    """Names of configuration files whose texts the resolver wants, whatever the corpus does with
+    them; `*` stands for any characters (`tsconfig*.json`)."""
+    prepare: Callable[[bytes, str], bytes] | None = None
+    """(data, path) -> what of the file the grammar reads, of the same length with the same line
+    ends: the script of a Vue component, say, with blanks around it."""

@@ -52,6 +52,8 @@ def _read(
     rules: LanguageRules, language: str, path: str, data: bytes, deadline: float
 ) -> tuple[Found, float]:
     grammar = rules.grammar(language, path)
+    if rules.prepare is not None:
+        data = rules.prepare(data, path)
     tree = _tree(grammar, data, deadline)
     captures = _captures(_query(grammar, rules.query), tree.root_node, deadline)
     found = rules.extract(captures, data)

@@ -155,4 +155,5 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
+    config_names=frozenset({"pyproject.toml", "setup.cfg", "setup.py"}),
 )

@@ -213,4 +213,5 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
+    config_names=frozenset({"go.mod", "go.work"}),
 )

@@ -152,5 +152,10 @@ def _grammar(language: str, path: str) -> tuple[str, str]:
 
 
 RULES = LanguageRules(
-    languages=LANGUAGES, grammar=_grammar, query=_QUERY, extract=extract, resolve=resolve
+    languages=LANGUAGES,
+    grammar=_grammar,
+    query=_QUERY,
+    extract=extract,
+    resolve=resolve,
+    config_names=frozenset({"package.json", "tsconfig*.json", "jsconfig*.json"}),
 )

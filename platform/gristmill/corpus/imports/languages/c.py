@@ -184,5 +184,10 @@ def _grammar(language: str, _path: str) -> tuple[str, str]:
 
 
 RULES = LanguageRules(
-    languages=LANGUAGES, grammar=_grammar, query=_QUERY, extract=extract, resolve=resolve
+    languages=LANGUAGES,
+    grammar=_grammar,
+    query=_QUERY,
+    extract=extract,
+    resolve=resolve,
+    config_names=frozenset({"compile_commands.json"}),
 )
