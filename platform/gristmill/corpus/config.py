@@ -102,6 +102,23 @@ class HeldOut(Section):
     max_files: int = Field(8000, ge=1)
 
 
+class Redact(Section):
+    """What is taken out of every text, with a placeholder in its place and a recorded span."""
+
+    secrets: bool = True
+    emails: bool = True
+    ips: bool = True
+
+
+class Isolation(Section):
+    """Limits of the process that reads files: a file that breaks one is a reject."""
+
+    max_file_seconds: float = Field(30.0, gt=0)
+    """CPU seconds for one file, and ten times as long by the clock."""
+    max_memory_bytes: int = Field(4_000_000_000, ge=256_000_000)
+    """Address space on top of what the process has before the first file."""
+
+
 class CorpusSection(Section):
     """What the corpus is made from, and by which rules."""
 
@@ -117,6 +134,9 @@ class CorpusSection(Section):
     decontaminate: tuple[str, ...] = ("humaneval", "mbpp", "gsm8k", "math")
     """Bundled benchmarks, or paths of JSON-lines files, whose 10-grams must not occur."""
     held_out: HeldOut = HeldOut()
+    redact: Redact = Redact()
+    isolation: Isolation | None = Isolation()
+    """None reads in the worker's own process, where a crash of a parser is the worker's."""
     max_repository_bytes: int | None = None
     """Source bytes read of one repository, folder by folder; None reads all."""
     workers: int | None = context(None)
