@@ -19,11 +19,13 @@ from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.judging import Judged, judge, refused_unread
 from gristmill.corpus.signatures import Signatures, file_signatures, union_signature
-from gristmill.corpus.sources import kind_of
+from gristmill.corpus.sources import kind_of, read_files
 from gristmill.corpus.sources.repository import Bytes, Entry, Repository
+from gristmill.corpus.watch import Watch
 
 PIECE_BYTES = 4_000_000
 _EXCERPT_CHARS = 600
+_PLAIN = Watch()
 
 SCHEMA = pa.schema(
     [
@@ -62,11 +64,17 @@ def plan_pieces(repositories: Sequence[Repository], section: CorpusSection) -> l
     return [piece for repository in repositories for piece in _split(repository, section)]
 
 
-def read_piece(piece: Piece, section: CorpusSection, benchmarks: Benchmarks) -> pa.Table:
-    """Return the piece's files as a table with `SCHEMA`. One bad file costs that file."""
+def read_piece(
+    piece: Piece, section: CorpusSection, benchmarks: Benchmarks, watch: Watch = _PLAIN
+) -> pa.Table:
+    """Return the piece's files as a table with `SCHEMA`. One bad file costs that file.
+
+    In an isolated process (see `isolation`) `watch` is that process's, so that a file that kills it is
+    left out, with its reason, the next time.
+    """
     rows: list[tuple[str, str, Judged]] = []
     identity = piece.repository.identity
-    for item in kind_of(piece.repository).read(piece.repository, piece.paths):
+    for item in read_files(piece.repository, piece.paths, watch):
         repository = _printable(item.repository) or identity.repository
         if isinstance(item, Bytes):
             licence = _printable(item.licence) or identity.licence

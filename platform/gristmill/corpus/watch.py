@@ -47,9 +47,12 @@ class Poison:
 class Watch:
     """Passes files through; knows no poison and notes nothing."""
 
-    def each(self, items: Iterable[T]) -> Iterator[tuple[T, None] | tuple[T | None, Poison]]:
+    def each(
+        self, items: Iterable[T], first: int = 0
+    ) -> Iterator[tuple[T, None] | tuple[T | None, Poison]]:
         """Yield (file, None), (file, poison) for one to leave out, or (None, poison) as the last:
-        the source breaks there and the rest of it cannot be had."""
+        the source breaks there and the rest of it cannot be had. `first` is the first file's number.
+        """
         for item in items:
             yield item, None
 
@@ -62,10 +65,12 @@ class SharedWatch(Watch):
         self.poisons = poisons
         self.max_file_seconds = max_file_seconds
 
-    def each(self, items: Iterable[T]) -> Iterator[tuple[T, None] | tuple[T | None, Poison]]:
+    def each(
+        self, items: Iterable[T], first: int = 0
+    ) -> Iterator[tuple[T, None] | tuple[T | None, Poison]]:
         """Yield as `Watch.each` does, noting each place."""
         iterator = iter(items)
-        number = 0
+        number = first
         while True:
             if poison := self.poisons.get(Place(Phase.FETCHING, number)):
                 yield None, poison

@@ -1,13 +1,16 @@
 """Where repositories come from: installed distributions, folders, git, archives, tables.
 
 `resolve_sources` is what a plan needs: which repositories at which revisions, cheaply. `open_sources`
-is what the corpus job needs to read them.
+is what the corpus job needs to read them, `read_files` is how it reads one.
 """
+
+from collections.abc import Iterator, Sequence
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.sources import archive, folder, git, installed, table
-from gristmill.corpus.sources.repository import Kind, Repository
+from gristmill.corpus.sources.repository import Bytes, Kind, Repository, Unread
+from gristmill.corpus.watch import Poison, Watch
 from gristmill.errors import SourceError
 
 KINDS: dict[str, Kind] = {
@@ -49,3 +52,37 @@ def open_sources(section: CorpusSection) -> list[Repository]:
                 f"{repository.identity.revision}); rename one folder or archive, or drop one"
             )
     return found
+
+
+def read_files(
+    repository: Repository, paths: Sequence[str] | None, watch: Watch
+) -> Iterator[Bytes | Unread]:
+    """Yield the files at the given paths, or all; what is poisoned comes as a reject.
+
+    Where a source breaks while it fetches a file, that file is left out when the source can fetch the
+    next one on its own, else the rest.
+    """
+    kind = kind_of(repository)
+    first = 0
+    while True:
+        broken: Poison | None = None
+        rest = None if paths is None else paths[first:]
+        for item, poison in watch.each(kind.read(repository, rest), first):
+            if item is None:
+                broken = poison
+                break
+            first += 1
+            yield item if poison is None else _left_out(item, poison)
+        if broken is None:
+            return
+        if paths is None or not kind.one_by_one or first >= len(paths):
+            detail = f"{broken.detail}; the rest is left out"
+            yield Unread(repository.name, broken.reason, detail)
+            return
+        yield Unread(paths[first], broken.reason, broken.detail)
+        first += 1
+
+
+def _left_out(item: Bytes | Unread, poison: Poison) -> Unread:
+    size = len(item.data) if isinstance(item, Bytes) else item.num_bytes
+    return Unread(item.path, poison.reason, poison.detail, size, item.repository)

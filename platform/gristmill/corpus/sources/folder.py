@@ -127,4 +127,4 @@ def _all(repository: Repository) -> list[str]:
     return [entry.path for entry in entries(repository)]
 
 
-KIND = Kind(repositories, entries, read)
+KIND = Kind(repositories, entries, read, one_by_one=True)

@@ -94,4 +94,4 @@ def _name(entry: Any) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
-KIND = Kind(repositories, entries, read)
+KIND = Kind(repositories, entries, read, one_by_one=True)

@@ -68,3 +68,5 @@ class Kind:
     """None when only reading tells what is in it."""
     read: Callable[[Repository, Sequence[str] | None], Iterator[Bytes | Unread]]
     """Yields the files at the given paths, or all."""
+    one_by_one: bool = False
+    """Whether `read` yields one item for each given path, in their order, each fetched on its own."""
