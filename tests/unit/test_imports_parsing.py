@@ -1,10 +1,17 @@
 """One parse a file: bounded in time, never raising, with the share of broken syntax."""
 
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import hypothesis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.corpus.imports import LANGUAGES, Parsed, parse
+from gristmill.corpus.imports.parsing import _read, unlimited
+from gristmill.corpus.imports.registry import RULES
 
 GOOD = {
     "Python": "import os\n\ndef f(x):\n    return [x]\n",
@@ -69,3 +76,22 @@ def test_deep_nesting_does_not_exhaust_the_stack() -> None:
     parsed = parse("Python", text + "    " * 200 + "import os\n")
     assert parsed.imports[0].kind == "local"
     assert parse("JavaScript", "[" * 20_000 + "]" * 20_000).failure is None
+
+
+def test_looking_near_the_keyword_finds_what_looking_everywhere_does() -> None:
+    rules = RULES["Python"]
+    everywhere = replace(rules, near=None)
+    for path in sorted(Path(hypothesis.__file__).parent.rglob("*.py"))[:80]:
+        data = path.read_bytes()
+        near, whole = (_read(item, "Python", "", data, math.inf) for item in (rules, everywhere))
+        assert near == whole, path
+    crowded = "".join(f"import m{n}\n{'x = 1' * 90}\n" for n in range(40))
+    assert len(parse("Python", crowded).imports) == 40
+
+
+def test_without_a_limit_the_result_is_the_same() -> None:
+    for language, text in GOOD.items():
+        limited = parse(language, text)
+        with unlimited():
+            assert parse(language, text, timeout_s=0.0) == limited
+    assert parse("Python", "(" * 400_000, timeout_s=0.01).failure == "parse_timeout"

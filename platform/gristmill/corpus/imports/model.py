@@ -6,6 +6,7 @@ what each file said, and the texts of configuration files such as `tsconfig.json
 and no environment, hence the same repository has the same edges on every machine.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -134,3 +135,6 @@ class LanguageRules:
     prepare: Callable[[bytes, str], bytes] | None = None
     """(data, path) -> what of the file the grammar reads, of the same length with the same line
     ends: the script of a Vue component, say, with blanks around it."""
+    near: re.Pattern[bytes] | None = None
+    """Where set, every node that the query captures holds a match of this, and the query is run around
+    such matches alone: for a query of few nodes in a large tree (Python's imports: 3 times as fast)."""

@@ -4,12 +4,20 @@ A parse is bounded in time: tree-sitter asks a callback now and then whether to 
 when it reads through a callback, not from bytes). A file that runs out of time, or that makes the
 parser fail, gives a `Parsed` with the reason in `failure`; `parse` does not raise for any input. The
 limit is on the thread's CPU time, so that a busy machine does not cut off what an idle one reads.
+
+Being asked costs a third of the parse: a call into Python every hundred steps of the parser. In a
+process that is ended from outside when it stays with one file (see `isolation`), parse inside `unlimited`.
 """
 
 import importlib
+import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
+from math import inf
 
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
 
@@ -19,7 +27,22 @@ from gristmill.corpus.imports.registry import RULES
 PARSE_TIMEOUT_S = 10.0
 _CHUNK_BYTES = 1 << 16
 _ERRORS = "(ERROR) @error (MISSING) @missing"
+_NEAR_BYTES = 300
+"""Places of interest that are closer together are one."""
+_MOST_PLACES = 16
+"""A file with more of them is searched as a whole, which is then cheaper."""
 _local = threading.local()
+_watched: ContextVar[bool] = ContextVar("watched", default=False)
+
+
+@contextmanager
+def unlimited() -> Iterator[None]:
+    """Parse without a limit of time in this context: the caller's process is watched from outside."""
+    token = _watched.set(True)
+    try:
+        yield
+    finally:
+        _watched.reset(token)
 
 
 class _OutOfTime(Exception):
@@ -39,8 +62,9 @@ def parse(
         return Parsed(language)
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
+    deadline = inf if _watched.get() else time.thread_time() + timeout_s
     try:
-        found, share = _read(rules, language, path, data, time.thread_time() + timeout_s)
+        found, share = _read(rules, language, path, data, deadline)
     except _OutOfTime:
         return Parsed(language, failure="parse_timeout")
     except (ValueError, RuntimeError, RecursionError, MemoryError):
@@ -55,7 +79,11 @@ def _read(
     if rules.prepare is not None:
         data = rules.prepare(data, path)
     tree = _tree(grammar, data, deadline)
-    captures = _captures(_query(grammar, rules.query), tree.root_node, deadline)
+    query = _query(grammar, rules.query)
+    if rules.near is None:
+        captures = _captures(query, tree.root_node, deadline)
+    else:
+        captures = _captures_near(rules.near, query, tree.root_node, data, deadline)
     found = rules.extract(captures, data)
     share = _error_share(grammar, tree, len(data), deadline) if tree.root_node.has_error else 0.0
     return found, share
@@ -70,6 +98,8 @@ def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
     def late(_offset: int, _has_error: bool) -> bool:
         return time.thread_time() > deadline
 
+    if deadline == inf:
+        return parser.parse(read)
     try:
         return parser.parse(read, progress_callback=late)
     except ValueError as error:
@@ -85,6 +115,29 @@ def _captures(query: Query, root: Node, deadline: float) -> Captures:
     if time.thread_time() > deadline:
         raise _OutOfTime
     return QueryCursor(query).captures(root)
+
+
+def _captures_near(
+    near: re.Pattern[bytes], query: Query, root: Node, data: bytes, deadline: float
+) -> Captures:
+    """Return what the query captures around the matches of `near`, each node once, in order."""
+    places: list[list[int]] = []
+    for match in near.finditer(data):
+        if places and match.start() - places[-1][1] <= _NEAR_BYTES:
+            places[-1][1] = match.end()
+        else:
+            places.append([match.start(), match.end()])
+    if len(places) > _MOST_PLACES:
+        return _captures(query, root, deadline)
+    found: dict[str, dict[tuple[int, int], Node]] = {}
+    for start, end in places:
+        cursor = QueryCursor(query)
+        cursor.set_byte_range(start, end)
+        for name, nodes in cursor.captures(root).items():
+            known = found.setdefault(name, {})
+            for node in nodes:
+                known.setdefault((node.start_byte, node.end_byte), node)
+    return {name: list(nodes.values()) for name, nodes in found.items()}
 
 
 def _error_share(grammar: tuple[str, str], tree: Tree, size: int, deadline: float) -> float:

@@ -156,4 +156,5 @@ RULES = LanguageRules(
     extract=extract,
     resolve=resolve,
     config_names=frozenset({"pyproject.toml", "setup.cfg", "setup.py"}),
+    near=re.compile(rb"import"),
 )
