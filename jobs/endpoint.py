@@ -14,6 +14,8 @@ from gristmill.recipe import Recipe
 
 PREFIX = "def add(a, b):\n    "
 SUFFIX = "\n\nprint(add(1, 2))\n"
+COLD_START_S = 180.0
+"""How long a model that has been scaled to zero may take to come back with its first answer."""
 
 
 def endpoint_of(recipe: Recipe) -> str:
@@ -50,10 +52,10 @@ def healthy(endpoint: str) -> bool:
         return False
 
 
-def models(endpoint: str) -> list[dict[str, Any]]:
+def models(endpoint: str, timeout_s: float = 30.0) -> list[dict[str, Any]]:
     """Return what `/v1/models` says. Raises GristmillError."""
     try:
-        answer = httpx.get(f"{endpoint}/v1/models", timeout=30)
+        answer = httpx.get(f"{endpoint}/v1/models", timeout=timeout_s)
         answer.raise_for_status()
         return list(answer.json()["data"])
     except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -62,7 +64,7 @@ def models(endpoint: str) -> list[dict[str, Any]]:
 
 def check_completion(endpoint: str, tries: int = 3) -> str:
     """Ask for one infilling and return it, on one line. Raises GristmillError."""
-    model = models(endpoint)[0]["id"]
+    model = models(endpoint, COLD_START_S)[0]["id"]
     request = {
         "model": model,
         "prompt": PREFIX,
@@ -73,7 +75,7 @@ def check_completion(endpoint: str, tries: int = 3) -> str:
     }
     for left in reversed(range(tries)):
         try:
-            answer = httpx.post(f"{endpoint}/v1/completions", json=request, timeout=120)
+            answer = httpx.post(f"{endpoint}/v1/completions", json=request, timeout=COLD_START_S)
             answer.raise_for_status()
             text: str = answer.json()["choices"][0]["text"]
             return f"{PREFIX!r} ... is completed with {text!r} by {model}"

@@ -23,7 +23,7 @@ def served_store(folder: Path, port: int, seed: int = 1) -> tuple[Store, Recipe,
     return store, recipe, steps
 
 
-def recipe_text(port: int, seed: int = 1) -> str:
+def recipe_text(port: int, seed: int = 1, scaling: str = "max_replicas: 2") -> str:
     """Return the recipe; another seed makes other models of the same names."""
     return f"""
 name: made
@@ -31,7 +31,7 @@ seed: {seed}
 corpus: {{sources: [{{kind: installed, names: [idna]}}]}}
 pretrain: {{steps: 1, batch_sequences: 1}}
 finetune: {{steps: 1, batch_sequences: 1}}
-serve: {{port: {port}, max_replicas: 2, max_batch: 4, max_queued: 8, cache_tokens: 8192, follow_s: 0.5}}
+serve: {{port: {port}, {scaling}, max_batch: 4, max_queued: 8, cache_tokens: 8192, follow_s: 0.5}}
 """
 
 
