@@ -7,6 +7,7 @@ from gristmill.corpus.languages import (
     DEFAULT_LANGUAGES,
     LANGUAGES,
     comment_line,
+    is_settled_by_name,
     language_of,
     language_of_name,
 )
@@ -42,10 +43,39 @@ def test_the_paper_s_87_languages_are_there() -> None:
         ("a.v", "Theorem t : True.\n", None),
         ("a.unknown", "x", None),
         (".hidden", "x", None),
+        ("a.h", "// -*- C++ -*-\nint f();\n", "C++"),
+        ("a.h", "/* an operator == of C++ code */ int f(void);\n", "C"),
+        ("main.m", "#include <stdio.h>\nint main() {}\n", "Objective-C"),
+        ("a.d", "a.o: a.c a.h\n", "D"),
+        ("queries/tags.scm", "(call function: (identifier) @name)\n", None),
+        ("a.scm", "(define (f x) x)\n", "Scheme"),
+        ("default.pro", "-keep public class * { *; }\n-dontobfuscate\n", None),
+        ("a.r", "x <- c(1, 2)\nf <- function(y) y\n", "R"),
+        ("a.pod", "=head1 NAME\n", "Pod"),
+        ("Vagrantfile", "Vagrant.configure('2')\n", "Ruby"),
+        ("sub/x.psgi", "my $app;\n", "Perl"),
+        ("x.fsh", "void main() {}\n", "GLSL"),
+        ("x.tcc", "template <class T> T f();\n", "C++"),
+        ("config.h.in", "#undef X\n", None),
+        ("map.geojson", "{}", None),
+        ("Makefile.msc", "all:\n", "Makefile"),
+        ("LICENSE", "words", None),
+        ("a.txt", "words", "Text"),
+        ("a\0b.m", "x = 1", "MATLAB"),
     ],
 )
 def test_language_of(path: str, text: str, wanted: str | None) -> None:
     assert language_of(path, text) == wanted
+
+
+@pytest.mark.parametrize("path", ["a.h", "a.m", "a.ts", "tool", "x/a.v"])
+def test_content_may_change_what_these_names_say(path: str) -> None:
+    assert not is_settled_by_name(path)
+
+
+@pytest.mark.parametrize("path", ["a.py", "a.toml", "a.png", "Dockerfile", "a.rs"])
+def test_content_changes_nothing_for_these_names(path: str) -> None:
+    assert is_settled_by_name(path)
 
 
 def test_a_name_without_extension_leaves_it_to_the_content() -> None:
@@ -62,6 +92,7 @@ def test_a_name_without_extension_leaves_it_to_the_content() -> None:
         ("CSS", "/* a/b */\n"),
         ("OCaml", "(* a/b *)\n"),
         ("SQL", "-- a/b\n"),
+        ("Text", "a/b\n"),
     ],
 )
 def test_a_path_comment_is_one_line_of_the_language(language: str, wanted: str) -> None:
