@@ -3,6 +3,8 @@
 from gristmill.corpus.files import SourceFile
 from gristmill.corpus.imports import import_edges, parse
 
+WORK = "go 1.19\n\nuse (\n\t. // here\n\t./sub\n)\n"
+
 
 def pairs(files: dict[str, str], configs: dict[str, str] | None = None) -> set[tuple[str, str]]:
     sources = [SourceFile(path, "Go", text) for path, text in files.items()]
@@ -51,9 +53,62 @@ def test_nested_modules_and_the_standard_librarys_own() -> None:
         "sub/c/b/b.go": "package b\nvar B = 1",
     }
     configs = {"go.mod": "module m.org/x\n", "sub/go.mod": "// deep\nmodule m.org/x/sub\n"}
+    assert pairs(files, configs) == set()  # each module is built against what the other published
+    configs["go.mod"] += "require m.org/x/sub v1.0.0\nreplace m.org/x/sub => ./sub // ours\n"
     assert pairs(files, configs) == {("a/a.go", "sub/b/b.go")}
+    del configs["go.mod"]
+    assert pairs(files, configs | {"go.mod": "module m.org/x\n", "go.work": WORK}) == {
+        ("a/a.go", "sub/b/b.go"),
+        ("sub/b/b.go", "a/a.go"),
+    }
     std = {
         "src/fmt/f.go": 'package fmt\nimport "io"\nvar _ = io.X',
         "src/io/i.go": "package io\nvar X = 1",
     }
     assert pairs(std, {"src/go.mod": "module std\n"}) == {("src/fmt/f.go", "src/io/i.go")}
+
+
+def test_a_parameter_is_not_yet_bound_in_its_own_type() -> None:
+    assert used("func F(q *q.A) { q.B() }") == {"q.A"}
+    assert used("func F() { func(a a) { _ = a }(b) }") == {"a", "b"}
+
+
+def test_tests_of_the_same_folder_see_what_tests_declare() -> None:
+    files = {
+        "p/p.go": "package p\nfunc F() {}",
+        "p/export_test.go": "package p\nvar G = F",
+        "p/x_test.go": 'package p_test\nimport "m.org/p"\nvar _ = p.G',
+        "p/y_test.go": "package p_test\nfunc H() {}",
+        "q/q_test.go": 'package q\nimport "m.org/p"\nvar _, _ = p.G, p.F',
+    }
+    assert pairs(files, {"go.mod": "module m.org\n"}) == {
+        ("p/export_test.go", "p/p.go"),
+        ("p/x_test.go", "p/export_test.go"),
+        ("q/q_test.go", "p/p.go"),
+    }
+
+
+def test_files_that_no_build_has_together_need_nothing_of_each_other() -> None:
+    files = {
+        "a.go": "package p\nvar _ = x",
+        "a_linux.go": "package p\nvar _ = x",
+        "b_windows.go": "package p\nvar x = 1",
+        "b_unix.go": "//go:build unix || (js && wasm)\n\npackage p\nvar x = 1",
+    }
+    assert pairs(files) == {
+        ("a.go", "b_windows.go"),
+        ("a.go", "b_unix.go"),
+        ("a_linux.go", "b_unix.go"),
+    }
+
+
+def test_an_import_of_which_no_used_name_is_known_is_of_the_packages_main_file() -> None:
+    files = {
+        "main.go": 'package main\nimport (_ "m.org/all"; "m.org/gen")\nvar _ = gen.Made',
+        "all/one.go": "package all\nvar A = 1",
+        "all/all.go": "package all\nvar B = 1",
+        "gen/doc.go": "package gen",
+        "gen/a.go": "package gen",
+    }
+    configs = {"go.mod": "module m.org\n"}
+    assert pairs(files, configs) == {("main.go", "all/all.go"), ("main.go", "gen/doc.go")}

@@ -1,19 +1,24 @@
-"""Go: modules (`go.mod`, `replace`, `vendor`) and packages; edges run from file to file.
+"""Go: imports of packages, package-level names; edges run from file to file.
 
 An import names a package, which is a folder; what the file needs of it are the files that declare the
 names it uses. So an import gives one edge to each non-test file of the folder that declares a used
-name, and use of the own package's names likewise (`same_package`). A blank import needs the files
-with an `init`. Files of tests are targets for tests of the same package only. A repository without
-`go.mod` has the module path that most of its imports agree on.
+name, and use of the own package's names likewise (`same_package`). A file that no build has together
+with the importer (`x_windows.go` for `y_linux.go`) is left out. A blank import needs the files with
+an `init`. Where no file declares a used name (it is generated at build time, or none is used) the
+import is of the package's main file: the one with the package's name, else `doc.go`, else the first.
+Files of tests are targets for tests of the same folder only: those of the package, and those of its
+`_test` package, which see what the package's tests export to them.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from posixpath import dirname, join, normpath
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from posixpath import basename, dirname
 
 from tree_sitter import Node
 
+from gristmill.corpus.imports.go_builds import Builds, builds
+from gristmill.corpus.imports.go_modules import GoModules
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
@@ -23,7 +28,6 @@ from gristmill.corpus.imports.model import (
     Parsed,
     Repository,
 )
-from gristmill.corpus.imports.nearness import nearest
 from gristmill.corpus.imports.scopes import free_uses, text, texts
 
 LANGUAGE = "Go"
@@ -40,7 +44,7 @@ _QUERY = """
  (if_statement) (for_statement) (expression_switch_statement) (type_switch_statement)
  (expression_case) (default_case) (type_case) (communication_case)] @scope
 (type_spec type_parameters: (_)) @scope
-[(short_var_declaration) (var_spec) (const_spec)] @late
+[(short_var_declaration) (var_spec) (const_spec) (parameter_list)] @late
 (parameter_declaration name: (identifier) @bind)
 (variadic_parameter_declaration name: (identifier) @bind)
 (type_parameter_declaration name: (identifier) @bind)
@@ -60,18 +64,28 @@ _QUERY = """
 (literal_element (literal_value (keyed_element key: (literal_element (identifier) @name))))
 """
 _SPEC = re.compile(r"""(?:([\w.]+)\s*)?["`]([^"`]+)["`]""")
-_MODULE = re.compile(r"^\s*module\s+\"?([^\s\"]+)", re.MULTILINE)
-_REPLACE = re.compile(r"^\s*(?:replace\s+)?(\S+)(?:\s+v\S+)?\s*=>\s*(\.{1,2}/\S*)", re.MULTILINE)
+_CONSTRAINT = re.compile(rb"^//go:build[ \t]+([^\r\n]+)", re.MULTILINE)
+_BUILD = "build"
+"""The form of what is no import but the file's `//go:build` expression."""
 
 
 def extract(captures: Captures, data: bytes) -> Found:
-    """Return the imports (the alias as the one name), package-level names, and free uses."""
+    """Return the imports (the alias as the one name), package-level names, and free uses.
+
+    The build constraint travels as an import of the form `build`.
+    """
     imports = []
     for node in captures.get("import", ()):
         match = _SPEC.match(text(node, data))
         if match is not None:
             names = (match[1],) if match[1] else ()
             imports.append(Import(match[2], node.start_point[0] + 1, names))
+    clause = next(iter(captures.get("package", ())), None)
+    head = data[: clause.start_byte if clause else 0]
+    constraint = _CONSTRAINT.search(head) if b"//go:build" in head else None
+    if constraint is not None:
+        line = data.count(b"\n", 0, constraint.start()) + 1
+        imports.append(Import(constraint[1].decode("utf-8", "replace"), line, form=_BUILD))
     free = free_uses(captures, data)
     pairs = zip(_sorted(captures, "operand"), _sorted(captures, "member"), strict=True)
     members: set[str] = set()
@@ -94,27 +108,35 @@ def resolve(repository: Repository) -> Iterator[Edge]:
     """Yield the edges between the Go files of a repository."""
     files = dict(repository.of([LANGUAGE]))
     packages = _Packages(files)
-    modules = _Modules(files, repository.configs)
+    modules = GoModules(packages.folders, repository.configs)
+    modules.guess(found.target for parsed in files.values() for found in parsed.imports)
     for importer, parsed in files.items():
         plain = {name for name in parsed.used if "." not in name}
-        own = packages.declaring(dirname(importer), parsed.package, plain, tests=_is_test(importer))
-        for target in own:
+        folder = dirname(importer)
+        for target in packages.declaring(importer, folder, parsed.package, plain):
             yield Edge(importer, target, "same_package", LANGUAGE, None)
         for found in parsed.imports:
-            folder = modules.folder(importer, found.target)
-            if folder is None:
-                continue
-            package = packages.name(folder)
-            alias = found.names[0] if found.names else package
-            if alias == ".":
-                names = plain
-            elif alias == "_":
-                names = {"init"}
-            else:
-                prefix = f"{alias}."
-                names = {n.removeprefix(prefix) for n in parsed.used if n.startswith(prefix)}
-            for target in packages.declaring(folder, package, names, tests=False):
-                yield Edge(importer, target, "import", LANGUAGE, found.line)
+            place = None if found.form else modules.folder(importer, found.target)
+            if place is not None:
+                for target in _imported(packages, importer, parsed, found, place):
+                    yield Edge(importer, target, "import", LANGUAGE, found.line)
+
+
+def _imported(
+    packages: "_Packages", importer: str, parsed: Parsed, found: Import, folder: str
+) -> list[str]:
+    """Return the files that one import needs."""
+    package = packages.name(folder)
+    alias = found.names[0] if found.names else package
+    if alias == ".":
+        names = {name for name in parsed.used if "." not in name}
+    elif alias == "_":
+        names = {"init"}
+    else:
+        prefix = f"{alias}."
+        names = {name.removeprefix(prefix) for name in parsed.used if name.startswith(prefix)}
+    declaring = packages.declaring(importer, folder, package, names)
+    return declaring or packages.main_file(importer, folder, package)
 
 
 def _is_test(path: str) -> bool:
@@ -126,85 +148,66 @@ class _Packages:
 
     def __init__(self, files: Mapping[str, Parsed]) -> None:
         self._names: dict[str, Counter[str]] = {}
+        self._files: dict[tuple[str, str], list[str]] = {}
         self._declaring: dict[tuple[str, str, str], list[str]] = {}
+        self._builds: dict[str, Builds] = {}
         for path, parsed in files.items():
             folder = dirname(path)
+            constraint = next((one.target for one in parsed.imports if one.form == _BUILD), "")
+            self._builds[path] = builds(basename(path), constraint)
             if not _is_test(path):
                 self._names.setdefault(folder, Counter())[parsed.package] += 1
+                self._files.setdefault((folder, parsed.package), []).append(path)
             for name in parsed.declared:
                 self._declaring.setdefault((folder, parsed.package, name), []).append(path)
 
-    def name(self, folder: str) -> str:
-        """Return the package that a folder's files mostly say they are; `main` counts last."""
-        names = self._names.get(folder, Counter())
-        return max(sorted(names), key=lambda name: (name != "main", names[name]), default="")
+    @property
+    def folders(self) -> Collection[str]:
+        """Return the folders that can be imported."""
+        return self._names.keys()
 
-    def declaring(self, folder: str, package: str, names: Iterable[str], tests: bool) -> list[str]:
-        """Return the files of a package that declare any of the names, by path."""
+    def name(self, folder: str) -> str:
+        """Return the package that a folder's files mostly say they are.
+
+        `main` and `documentation` (a file that no build has) count last.
+        """
+        names = self._names.get(folder, Counter())
+        last = ("main", "documentation")
+        return max(sorted(names), key=lambda name: (name not in last, names[name]), default="")
+
+    def declaring(
+        self, importer: str, folder: str, package: str, names: Iterable[str]
+    ) -> list[str]:
+        """Return the files of a package that declare any of the names, as the importer sees them."""
         found = {
             path for name in names for path in self._declaring.get((folder, package, name), ())
         }
-        return sorted(path for path in found if tests or not _is_test(path))
+        with_tests = _is_test(importer) and dirname(importer) == folder
+        return sorted(
+            path
+            for path in found
+            if (with_tests or not _is_test(path)) and self._together(importer, path)
+        )
 
+    def main_file(self, importer: str, folder: str, package: str) -> list[str]:
+        """Return the one file that stands for a package, if the package has any."""
+        files = [
+            path
+            for path in self._files.get((folder, package), ())
+            if self._together(importer, path)
+        ]
+        wanted = [f"{package}.go", f"{basename(folder)}.go", "doc.go"]
+        ranked = sorted(
+            files,
+            key=lambda path: (
+                wanted.index(basename(path)) if basename(path) in wanted else len(wanted),
+                path,
+            ),
+        )
+        return ranked[:1]
 
-class _Modules:
-    """Finds the folder of an import path."""
-
-    def __init__(self, files: Mapping[str, Parsed], configs: Mapping[str, str]) -> None:
-        self._folders = {dirname(path) for path in files if not _is_test(path)}
-        self._roots: dict[str, list[str]] = {}
-        for path in sorted(configs):
-            if path.rpartition("/")[2] != "go.mod":
-                continue
-            base, text_ = dirname(path), configs[path]
-            match = _MODULE.search(text_)
-            if match is not None:
-                self._roots.setdefault("" if match[1] == "std" else match[1], []).append(base)
-            for replaced, local in _REPLACE.findall(text_):
-                place = normpath(join(base, local))
-                if not place.startswith(".."):
-                    self._roots.setdefault(replaced, []).append("" if place == "." else place)
-        if not self._roots:
-            guessed = self._guessed(files)
-            self._roots.update({} if guessed is None else {guessed: [""]})
-
-    def folder(self, importer: str, target: str) -> str | None:
-        """Return the folder of an import path; None if it is not in this repository."""
-        if target.startswith(("./", "../")):
-            place = normpath(join(dirname(importer), target))
-            return place if place in self._folders else None
-        above = dirname(importer)
-        while True:
-            for vendored in (join(above, "vendor", target),):
-                if vendored in self._folders:
-                    return vendored
-            if not above:
-                break
-            above = dirname(above)
-        prefix = target
-        while True:
-            rest = target[len(prefix) :].lstrip("/")
-            for root in nearest(self._roots.get(prefix, ()), dirname(importer), str):
-                place = join(root, rest) if root and rest else root or rest
-                if place in self._folders:
-                    return place
-            if not prefix:
-                return None
-            prefix = prefix.rpartition("/")[0]
-
-    def _guessed(self, files: Mapping[str, Parsed]) -> str | None:
-        """Return the module path under which most imports name a folder of this repository."""
-        votes: dict[str, set[str]] = {}
-        targets = {found.target for parsed in files.values() for found in parsed.imports}
-        for target in targets:
-            parts = target.split("/")
-            if "." not in parts[0]:
-                continue
-            for cut in range(2, len(parts)):
-                folder = "/".join(parts[cut:])
-                if folder in self._folders:
-                    votes.setdefault("/".join(parts[:cut]), set()).add(folder)
-        return max(sorted(votes), key=lambda prefix: len(votes[prefix]), default=None)
+    def _together(self, one: str, other: str) -> bool:
+        return self._builds[one].together(self._builds[other])
 
 
 RULES = LanguageRules(
