@@ -1,4 +1,9 @@
-"""What `tsconfig.json` and `jsconfig.json` say about specifiers: `paths`, `baseUrl`, `extends`."""
+"""What `tsconfig.json` and `jsconfig.json` say about specifiers: `paths`, `baseUrl`, `rootDirs`.
+
+A configuration stands over those that it extends (a file, a package of the repository, a list of both);
+a solution file without options of its own stands for the first of its projects that has some. Files
+that a framework writes before anything is compiled are not in the tree: what they say is known.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +13,11 @@ from typing import Any
 from gristmill.corpus.imports.jsonc import inner, read_object
 
 _MAX_CHAIN = 16
+_WRITTEN = {
+    ".svelte-kit": {"$lib": ["src/lib"], "$lib/*": ["src/lib/*"]},
+    ".nuxt": {"~/*": ["*"], "@/*": ["*"], "~~/*": ["*"], "@@/*": ["*"]},
+}
+"""`paths` of the configurations that SvelteKit and Nuxt write, relative to the folder they write in."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,8 @@ class Mapped:
     """`baseUrl`: where bare specifiers are looked up too."""
     paths: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Pattern and substitutions, the latter already relative to the repository."""
+    roots: tuple[str, ...] = ()
+    """`rootDirs`: folders whose contents are laid over each other."""
 
     def candidates(self, specifier: str) -> Iterator[str]:
         """Yield the places that a bare specifier may mean: the most specific pattern's, then base."""
@@ -32,6 +44,13 @@ class Mapped:
             yield from (place.replace("*", best[1], 1) for place in best[2])
         if self.base is not None:
             yield _inside(self.base, specifier)
+
+    def overlaid(self, place: str) -> Iterator[str]:
+        """Yield the places that a relative specifier may mean besides: the same below other roots."""
+        for root in self.roots:
+            if place.startswith(f"{root}/" if root else ""):
+                rest = place.removeprefix(root).lstrip("/")
+                yield from (join(other, rest) for other in self.roots if other != root)
 
 
 def _match(pattern: str, specifier: str) -> str | None:
@@ -82,37 +101,59 @@ class TsConfigs:
         """Return a configuration's options over those that it extends."""
         value = read_object(self._configs[path])
         folder = dirname(path)
-        base: str | None = None
-        paths: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        merged = Mapped()
         extends = value.get("extends")
         for parent in extends if isinstance(extends, list) else [extends]:
-            place = self._extended(parent, folder) if isinstance(parent, str) else None
-            if place is not None and left:
-                inherited = self._merged(place, left - 1)
-                base = inherited.base if inherited.base is not None else base
-                paths = inherited.paths or paths
-        options = inner(value, "compilerOptions")
-        if isinstance(options.get("baseUrl"), str):
-            base = _inside(folder, options["baseUrl"])
-        if isinstance(options.get("paths"), dict):
-            root = base if base is not None else folder
-            paths = tuple(
-                (pattern, tuple(_inside(root, str(place)) for place in places))
-                for pattern, places in options["paths"].items()
-                if isinstance(places, list)
-            )
-        return Mapped(base, paths)
+            if isinstance(parent, str) and left:
+                merged = _over(self._inherited(parent, folder, left - 1), merged)
+        return _over(_own(inner(value, "compilerOptions"), folder, merged.base), merged)
+
+    def _inherited(self, parent: str, folder: str, left: int) -> Mapped:
+        place = self._extended(parent, folder)
+        if place is not None:
+            return self._merged(place, left)
+        made_in, _slash, name = normpath(parent).rpartition("/")
+        if parent.startswith(".") and name == "tsconfig.json" and made_in in _WRITTEN:
+            return _own({"paths": _WRITTEN[made_in]}, folder, None)
+        return Mapped()
 
     def _extended(self, parent: str, folder: str) -> str | None:
         if parent.startswith("."):
-            place = _inside(folder, parent)
+            place: str | None = _inside(folder, parent)
         else:
-            found = self._package(parent, folder)
-            place = found if found is not None else ""
+            place = self._package(parent, folder)
+        if place is None:
+            return None
         for candidate in (place, place + ".json", join(place, "tsconfig.json")):
             if candidate in self._configs:
                 return candidate
         return None
+
+
+def _own(options: dict[str, Any], folder: str, inherited_base: str | None) -> Mapped:
+    """Return what a configuration says itself."""
+    base = options.get("baseUrl")
+    base = _inside(folder, base) if isinstance(base, str) else None
+    root = base if base is not None else inherited_base
+    root = folder if root is None else root
+    paths, roots = options.get("paths"), options.get("rootDirs")
+    return Mapped(
+        base,
+        tuple(
+            (pattern, tuple(_inside(root, str(place)) for place in places))
+            for pattern, places in (paths.items() if isinstance(paths, dict) else ())
+            if isinstance(places, list)
+        ),
+        tuple(_inside(folder, str(root)) for root in roots) if isinstance(roots, list) else (),
+    )
+
+
+def _over(upper: Mapped, lower: Mapped) -> Mapped:
+    return Mapped(
+        lower.base if upper.base is None else upper.base,
+        upper.paths or lower.paths,
+        upper.roots or lower.roots,
+    )
 
 
 def _references(value: dict[str, Any]) -> Iterator[str]:

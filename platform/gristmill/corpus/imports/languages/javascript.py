@@ -1,7 +1,8 @@
-"""JavaScript and TypeScript (JSX and TSX too): import, export from, require, dynamic import, AMD.
+"""JavaScript and TypeScript (JSX, TSX, Vue and Svelte too): import, export from, require, import(), AMD.
 
 `import type` and its kin are `type_only`; `require` and `import()` inside a function are `local`,
-unless the function is run where it stands (an immediately called one, the callback of `define`).
+unless the function is run where it stands (an immediately called one, the callback of `define`);
+`require.resolve` is `local` everywhere, since it loads nothing.
 What a specifier means is in `javascript_resolve`.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
+from gristmill.corpus.imports import component_scripts
 from gristmill.corpus.imports.javascript_resolve import Specifiers
 from gristmill.corpus.imports.model import (
     Captures,
@@ -22,18 +24,22 @@ from gristmill.corpus.imports.model import (
 )
 from gristmill.corpus.imports.scopes import text
 
-LANGUAGES = ("JavaScript", "TypeScript")
+LANGUAGES = ("JavaScript", "TypeScript", "Vue", "Svelte")
 _QUERY = """
 (import_statement) @import
 (export_statement source: (string)) @import
 (call_expression function: (identifier) @_require
   arguments: (arguments [(string) (template_string)] @call) (#eq? @_require "require"))
+(call_expression function: (member_expression) @_resolve
+  arguments: (arguments . [(string) (template_string)] @resolve)
+  (#eq? @_resolve "require.resolve"))
 (call_expression function: (import)
   arguments: (arguments [(string) (template_string)] @call))
 (call_expression function: (identifier) @_amd
   arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
 """
 _EXPORT_TYPE_ALL = re.compile(rb"export\s+type\s*\*")  # not in tree-sitter-typescript 0.23
+_HEAD = re.compile(rb"(?:\s+|//[^\n]*|/\*.*?\*/|\xef\xbb\xbf|#![^\n]*)+", re.DOTALL)
 _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
 )
@@ -60,13 +66,20 @@ def extract(captures: Captures, data: bytes) -> Found:
         if call is not None:
             kind = _kind_of_call(call)
             imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1, kind=kind))
+    for node in captures.get("resolve", ()):
+        imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1, kind="local"))
     for node in captures.get("amd", ()):
-        imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1))
-    for match in _REFERENCE.finditer(data) if b"<reference" in data else ():
-        line = data.count(b"\n", 0, match.start()) + 1
-        target = match[1].decode("utf-8", "replace")
-        imports.append(Import(_relative(target), line, kind="type_only"))
+        imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1, form="amd"))
+    imports += _references(data) if b"<reference" in data else ()
     return Found(tuple(found for found in map(_clean, filter(None, imports)) if found.target))
+
+
+def _references(data: bytes) -> Iterator[Import]:
+    """Yield the files that `/// <reference path="..." />` names before the first statement."""
+    head = _HEAD.match(data)
+    for match in _REFERENCE.finditer(data, 0, head.end()) if head is not None else ():
+        line = data.count(b"\n", 0, match.start()) + 1
+        yield Import(_relative(match[1].decode("utf-8", "replace")), line, kind="type_only")
 
 
 def _relative(target: str) -> str:
@@ -79,7 +92,7 @@ def _clean(found: Import) -> Import:
         target = re.split(r"[?#]", target, maxsplit=1)[0]
     if "${" in target:
         target = ""  # computed at run time
-    return Import(target, found.line, kind=found.kind)
+    return Import(target, found.line, kind=found.kind, form=found.form)
 
 
 def _statement(node: Node, data: bytes) -> Import | None:
@@ -139,7 +152,7 @@ def resolve(repository: Repository) -> Iterator[Edge]:
     specifiers = Specifiers(repository)
     for importer, parsed in repository.of(LANGUAGES):
         for found in parsed.imports:
-            target = specifiers.find(importer, found.target)
+            target = specifiers.find(importer, found.target, found.form)
             if target is not None:
                 yield Edge(importer, target, found.kind, parsed.language, found.line)
 
@@ -147,8 +160,15 @@ def resolve(repository: Repository) -> Iterator[Edge]:
 def _grammar(language: str, path: str) -> tuple[str, str]:
     if language == "JavaScript":
         return "tree_sitter_javascript", "language"
+    # the scripts of components too: what TypeScript's grammar lacks for JavaScript is JSX alone
     dialect = "tsx" if path.endswith(".tsx") else "typescript"
     return "tree_sitter_typescript", f"language_{dialect}"
+
+
+def _prepare(data: bytes, path: str) -> bytes:
+    return (
+        component_scripts.scripts_only(data) if path.endswith(component_scripts.ENDINGS) else data
+    )
 
 
 RULES = LanguageRules(
@@ -157,5 +177,11 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
-    config_names=frozenset({"package.json", "tsconfig*.json", "jsconfig*.json"}),
+    config_names=frozenset(
+        {
+            *("package.json", "pnpm-workspace.yaml", "lerna.json"),
+            *("tsconfig*.json", "*.tsconfig.json", "jsconfig*.json", "base.json"),
+        }
+    ),
+    prepare=_prepare,
 )
