@@ -67,12 +67,18 @@ class Rules(Section):
     html_min_visible_chars: int = 100
     data_min_chars: int = 50
     data_max_chars: int = 5000
+    by_ending: bool = True
+    """Spare the endings that StarCoder's filter spares (`corpus.exceptions`); false: all alike."""
     max_file_bytes: int = 1_048_576
     """Larger files are rejected unread; the paper states no limit."""
     max_syntax_error_share: float | None = 0.25
     """Share of bytes under ERROR or MISSING nodes; None switches the rule off."""
+    drop_minified: bool = True
     drop_generated: bool = True
     drop_vendored: bool = True
+    drop_tests: bool = False
+    """Tests are marked in any case (`role`), as documentation is: docs, examples, readme."""
+    drop_documentation: bool = False
 
 
 class Dedup(Section):
@@ -80,9 +86,11 @@ class Dedup(Section):
 
     level: Literal["file", "repository", "both", "none"] = "file"
     threshold: float = Field(0.7, gt=0, le=1)
-    num_hashes: int = Field(112, ge=1)
-    bands: int = Field(14, ge=1)
+    num_hashes: int = Field(125, ge=1)
+    bands: int = Field(25, ge=1)
     """Each is `num_hashes / bands` slots; copies that agree on one whole band are compared."""
+    verify: Literal["exact", "signature"] = "exact"
+    """How a pair near the threshold is decided: by its n-gram sets, or by the estimate alone."""
     shingle_words: int = Field(5, ge=1)
 
     @model_validator(mode="after")

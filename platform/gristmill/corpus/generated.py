@@ -1,24 +1,47 @@
-"""Files that no person wrote here: made by a tool, or copied in from another project.
+"""Files that no person wrote here (made by a tool, minified, copied in), and tests and documentation.
 
-Both are told by the path first, then by the words that generators leave at the top of a file. The
-paper does not say what it did with them; they are dropped by default, because a generator's output
-teaches its template and a vendored copy is the same code a second time.
+The paper does not say what it did with the first; they are dropped by default, because a generator's
+output teaches its template and a vendored copy is the same code a second time. Tests and documentation
+are marked, and dropped only where a recipe says so.
+
+Ours and linguist's rules were compared on 15,000 to 156,000 files of Debian sources, npm packages and
+wheels, and each decides where it was the better one:
+
+- generated: the words that generators leave at the top of a file are ours (1,150 files that linguist
+  lets pass, all of them right: PyTorch's operators, FlatBuffers' tables, transformers' models);
+  transpiled and minified scripts, style sheets and documentation pages are linguist's.
+- vendored: folders are both's. Not linguist's are `cache/`, `env/` and `extern/` (packages of that name),
+  `testdata/` and fixtures (test files), `.github/` and `.vscode/` (written here), `*.d.ts`.
+- test: ours. Linguist's nine patterns are among them; they find 13,000 of 59,000.
+- documentation: linguist's.
 """
 
 import re
+from functools import lru_cache
+from typing import Literal
+
+from gristmill.corpus import linguist
+
+Role = Literal["", "test", "documentation"]
 
 _GENERATED_NAME = re.compile(
-    r"(?:_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h)|_pb\.js|\.min\.(?:js|css|mjs)|[-.]bundle\.js"
+    r"(?:_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h)|_pb\.js|[-.]bundle\.js"
     r"|\.g\.(?:dart|cs)|\.designer\.(?:cs|vb)|\.freezed\.dart|_generated\.\w+|\.generated\.\w+"
-    r"|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|\.min\.map)$",
+    r"|\.fb\.h|package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml)$",
     re.I,
 )
+_MINIFIED_NAME = re.compile(r"[.-]min\.(?:js|css|mjs|cjs|map)$", re.I)
 _VENDORED = re.compile(
     r"(?:^|/)(?:node_modules|bower_components|vendor|vendored|_vendor|_vendored|third[-_]?party"
     r"|3rd[-_]?party|thirdpartylibs|externals?|_externals?|site-packages|Godeps|Pods|_distutils"
-    r"|bundled|_bundled)/",
+    r"|bundled|_bundled)/|(?:^|/)(?:gradlew(?:\.bat)?|mvnw(?:\.cmd)?|cpplint\.py)$",
     re.I,
 )
+_WRITTEN_HERE = re.compile(
+    r"(?:^|/)(?:cache|env|extern|testdata|fixtures?|specs?|tests?|\.\w+|_?static|_templates)(?=/|$)",
+    re.I,
+)
+"""Folders whose names linguist takes for a sign of copies, and which mostly are not."""
 _GENERATED_WORDS = re.compile(
     r"@generated\b"
     r"|^\W*(?:(?:this|the) \w+ (?:is|was|has been) )?auto(?:matically)?[- ]?generated"
@@ -30,8 +53,27 @@ _GENERATED_WORDS = re.compile(
     r"|\bdo not edit (?:this file|by hand|manually|it)\b",
     re.I | re.S | re.M,
 )
+_TEST_FOLDER = re.compile(
+    r"(?:^|/)(?:tests?|testing|__tests__|specs?|testdata|test[-_]?suites?|unit_?tests?"
+    r"|integration_?tests?|e2e|(?:test|spec)[-_][^/]*|[^/]*[-_](?:tests?|spec))/"
+    r"|(?:^|/)(?:test_[^/]*|conftest)\.py$|_(?:tests?|spec)\.\w+$|[.-](?:tests?|spec)\.\w+$"
+    r"|(?:^|/)tests?\.\w+$",
+    re.I,
+)
+_TEST_CLASS = re.compile(
+    r"(?:Tests?|TestCase|Spec|IT)\.(?:java|kt|scala|cs|php|swift|groovy)$"
+    r"|(?:^|/)Test[A-Z0-9][^/]*\.(?:java|kt|scala|cs|php)$"
+)
+_MAYBE_DOCUMENTATION = re.compile(
+    r"doc|man/|example|demo|sample|citation|change|contributing|copying|install|licen[cs]e|readme",
+    re.I,
+)
+"""Every pattern of linguist's has one of these; most paths have none, and asking costs."""
+_SCRIPTS = frozenset({"js", "mjs", "cjs", "jsx", "css", "html", "htm", "xhtml"})
 _HEAD_CHARS = 1500
 _HEAD_LINES = 20
+_MINIFIED_MEAN_CHARS = 110
+"""A script or style sheet with longer lines on average is minified; the figure is linguist's."""
 
 
 def generated(path: str, text: str) -> str:
@@ -39,12 +81,56 @@ def generated(path: str, text: str) -> str:
     named = _GENERATED_NAME.search(path)
     if named is not None:
         return f"named like generated files: {named[0]}"
-    head = "\n".join(text[:_HEAD_CHARS].split("\n")[:_HEAD_LINES])
-    said = _GENERATED_WORDS.search(head)
-    return f"says: {' '.join(said[0].split())[:80]}" if said is not None else ""
+    head = text[:_HEAD_CHARS]
+    lower = head.lower()
+    if "generated" in lower or "do not edit" in lower:
+        said = _GENERATED_WORDS.search("\n".join(head.split("\n")[:_HEAD_LINES]))
+        if said is not None:
+            return f"says: {' '.join(said[0].split())[:80]}"
+    if _extension(path) in _SCRIPTS and linguist.generated(path, text.encode("utf-8", "replace")):
+        return "reads like the output of a compiler or documentation tool"
+    return ""
+
+
+def minified(path: str, text: str) -> str:
+    """Return what shows that a script or style sheet was squeezed, or an empty string."""
+    named = _MINIFIED_NAME.search(path)
+    if named is not None:
+        return f"named like minified files: {named[0]}"
+    if _extension(path) not in _SCRIPTS - {"html", "htm", "xhtml"}:
+        return ""
+    mean = len(text) / (text.count("\n") + 1)
+    return f"{mean:.0f} characters a line" if mean > _MINIFIED_MEAN_CHARS else ""
 
 
 def vendored(path: str) -> str:
     """Return the part of the path that shows a copy of another project, or an empty string."""
     found = _VENDORED.search(path)
-    return found[0].strip("/") if found is not None else ""
+    if found is not None:
+        return found[0].strip("/")
+    return _vendored_folder(path.rpartition("/")[0])
+
+
+def role(path: str) -> Role:
+    """Return what the path says the file is for: a test, documentation, or neither."""
+    if _TEST_FOLDER.search(path) is not None or _TEST_CLASS.search(path) is not None:
+        return "test"
+    if _MAYBE_DOCUMENTATION.search(path) is not None and linguist.documentation(path):
+        return "documentation"
+    return ""
+
+
+@lru_cache(maxsize=65_536)
+def _vendored_folder(folder: str) -> str:
+    asked = _WRITTEN_HERE.sub("/-", folder)
+    if not asked or not linguist.vendored_folder(asked):
+        return ""
+    parts = asked.split("/")
+    for depth in range(1, len(parts) + 1):  # which of the folders was it
+        if linguist.vendored_folder("/".join(parts[:depth])):
+            return parts[depth - 1]
+    return folder
+
+
+def _extension(path: str) -> str:
+    return path.rpartition(".")[2].lower()
