@@ -12,7 +12,7 @@ def edges(files: dict[str, str]) -> set[tuple[str, str, str]]:
 def test_names_declared_in_the_file_are_its_own() -> None:
     text = "package a; class X<T> { class In {} In i; T t; Out o; void f(int Par) { Par.g(); } }"
     parsed = parse("Java", text)
-    assert (parsed.package, parsed.declared) == ("a", {"X"})
+    assert (parsed.package, parsed.declared) == ("a", {"X", "X.In"})
     assert parsed.used == {"Out"}
 
 
@@ -79,4 +79,31 @@ def test_code_never_needs_a_test() -> None:
     }
     assert edges(files) == {
         ("src/test/java/a/XTest.java", "src/test/java/a/Probe.java", "same_package")
+    }
+
+
+def test_inherited_member_types_come_before_the_package_and_wildcards() -> None:
+    files = {
+        "a/X.java": "package a; import b.*; class X extends b.Mid { Entry e; Other o; }",
+        "a/Entry.java": "package a; class Entry {}",
+        "b/Mid.java": "package b; public class Mid<T> extends Top<T> {}",
+        "b/Top.java": "package b; public class Top<T> { public static class Entry {} }",
+        "b/Other.java": "package b; public class Other {}",
+    }
+    assert edges(files) == {
+        ("a/X.java", "b/Mid.java", "import"),
+        ("a/X.java", "b/Top.java", "same_package"),
+        ("a/X.java", "b/Other.java", "import"),
+        ("b/Mid.java", "b/Top.java", "same_package"),
+    }
+
+
+def test_inheritance_in_a_circle_ends() -> None:
+    files = {
+        "a/X.java": "package a; class X extends Y { In i; }",
+        "a/Y.java": "package a; class Y extends X { static class In {} }",
+    }
+    assert edges(files) == {
+        ("a/X.java", "a/Y.java", "same_package"),
+        ("a/Y.java", "a/X.java", "same_package"),
     }

@@ -2,24 +2,23 @@
 
 A simple name means, in the language's order: a type of the file itself, a single-type import, a type
 of the same package, a type of a package imported with `*`. Same-package and wildcard use give one
-edge to each file that declares a used name; a test file is a target for tests only. Where several
-source trees declare the same type (modules of one repository), the nearest ones are meant.
+edge to each file that declares a used name. A member type inherited from a class of another file comes
+before all of these but a single-type import. Which files declare a name is `jvm.Types`'s affair.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from posixpath import basename, dirname
+from bisect import bisect_right
+from collections.abc import Iterator
 
+from gristmill.corpus.imports import jvm
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
     Found,
     Import,
     LanguageRules,
-    Parsed,
     Repository,
 )
-from gristmill.corpus.imports.nearness import nearest
 from gristmill.corpus.imports.scopes import text, texts
 
 LANGUAGE = "Java"
@@ -31,8 +30,13 @@ _TYPES = """[
 _QUERY = f"""
 (package_declaration [(identifier) (scoped_identifier)] @package)
 (import_declaration) @import
-(program {_TYPES.format("top")})
 {_TYPES.format("bound")}
+[(class_declaration) (interface_declaration) (enum_declaration) (record_declaration)
+ (annotation_type_declaration)] @declaration
+(superclass (_) @super)
+(super_interfaces (type_list (_) @super))
+(extends_interfaces (type_list (_) @super))
+(object_creation_expression type: (_) @super (class_body))
 (type_parameter (type_identifier) @bound)
 (type_identifier) @type
 (scoped_type_identifier (type_identifier) @member .)
@@ -49,11 +53,9 @@ _QUERY = f"""
 (formal_parameter name: (identifier) @variable)
 """
 _IMPORT = re.compile(r"import\s+(static\s+)?([\w$.\s]+?)\s*(\.\s*\*)?\s*;")
+_ARGUMENTS = re.compile(r"<[^<>]*>")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _QUALIFIED = re.compile(r"[a-z_]\w*(?:\.\w+)*?\.[A-Z]\w*")
-_TEST_FOLDER = re.compile(r"(^|/)(\w*[tT]ests?|it|testFixtures)(/|$)")
-_TEST_NAME = re.compile(r"(^Test\w*|(Test|Tests|TestCase|IT))\.java$")
-_TEST_LIBRARY = ("org.junit", "junit.", "org.testng")
 
 
 def extract(captures: Captures, data: bytes) -> Found:
@@ -72,6 +74,8 @@ def extract(captures: Captures, data: bytes) -> Found:
             line = node.start_point[0] + 1
             lines[match[0]] = min(line, lines.get(match[0], line))
     imports += [Import(name, line, form="qualified") for name, line in sorted(lines.items())]
+    nesting = _nested_names(captures, data)
+    imports += _supertypes(captures, data, nesting)
     members = {node.start_byte for node in captures.get("member", ())}
     types = {text(n, data) for n in captures.get("type", ()) if n.start_byte not in members}
     objects = texts(captures.get("object", ()), data) - texts(captures.get("variable", ()), data)
@@ -80,87 +84,81 @@ def extract(captures: Captures, data: bytes) -> Found:
     return Found(
         imports=tuple(imports),
         package="".join(package.split()),
-        declared=texts(captures.get("top", ()), data),
+        declared=frozenset(nesting.values()),
         used=frozenset(types) - texts(captures.get("bound", ()), data),
     )
 
 
+def _nested_names(captures: Captures, data: bytes) -> dict[int, str]:
+    """Return the dotted name of each declared type by the end of its declaration's name.
+
+    A type inside a method is named after the type around it, as if it were a member.
+    """
+    found: dict[int, str] = {}
+    stack: list[tuple[int, str]] = []
+    nodes = sorted(captures.get("declaration", ()), key=lambda node: node.start_byte)
+    for node in nodes:
+        name = node.child_by_field_name("name")
+        if name is None:
+            continue
+        while stack and stack[-1][0] <= node.start_byte:
+            stack.pop()
+        dotted = f"{stack[-1][1]}.{text(name, data)}" if stack else text(name, data)
+        stack.append((node.end_byte, dotted))
+        found[name.end_byte] = dotted
+    return found
+
+
+def _supertypes(captures: Captures, data: bytes, nesting: dict[int, str]) -> list[Import]:
+    """Return an `extends` import for each supertype, with the type that derives from it.
+
+    The deriving type is the last whose name stands before; an anonymous class counts as that too.
+    """
+    ends = sorted(nesting)
+    found = []
+    for node in captures.get("super", ()):
+        target = _ARGUMENTS.sub("", _COMMENT.sub(" ", text(node, data)))
+        while "<" in target and _ARGUMENTS.search(target):
+            target = _ARGUMENTS.sub("", target)
+        index = bisect_right(ends, node.start_byte) - 1
+        names = (nesting[ends[index]],) if index >= 0 else ()
+        clean = "".join(re.sub(r"@[\w.]+", " ", target).split())
+        found.append(Import(clean, node.start_point[0] + 1, names, form=jvm.EXTENDS))
+    return found
+
+
 def resolve(repository: Repository) -> Iterator[Edge]:
-    """Yield the edges between the Java files of a repository."""
-    files = dict(repository.of([LANGUAGE]))
-    types = _Types(files)
-    for importer, parsed in files.items():
-        explicit: set[str] = set()
-        for found in parsed.imports:
-            if found.form in {"", "static"}:
-                explicit.add(found.target.rpartition(".")[2])
+    """Yield the edges from the Java files of a repository to its Java, Kotlin and Scala files."""
+    files = dict(repository.of(jvm.LANGUAGES))
+    types = jvm.Types(files)
+    names = jvm.Names(files, types)
+    for importer, parsed in repository.of([LANGUAGE]):
+        explicit = {
+            jvm.last(found.target) for found in parsed.imports if found.form in {"", "static"}
+        }
+        inherited = names.inherited(importer)
         left = parsed.used - explicit
         for name in sorted(left):
-            targets = types.of(importer, parsed.package, name)
+            targets = inherited.get(name) or types.of(importer, parsed.package, name)
             for target in targets:
                 yield Edge(importer, target, "same_package", LANGUAGE, None)
             if targets:
                 left -= {name}
         for found in parsed.imports:
-            for target in types.imported(importer, found, left):
+            if found.form == jvm.EXTENDS:
+                continue
+            for target in _imported(types, importer, found, sorted(left)):
                 yield Edge(importer, target, "import", LANGUAGE, found.line)
 
 
-class _Types:
-    """The types of a repository by package and name."""
-
-    def __init__(self, files: Mapping[str, Parsed]) -> None:
-        self._files = files
-        self._tests = {path for path, parsed in files.items() if _is_test(path, parsed)}
-        self._declaring: dict[tuple[str, str], list[str]] = {}
-        for path, parsed in files.items():
-            names = parsed.declared or {basename(path).removesuffix(".java")}
-            for name in names:
-                self._declaring.setdefault((parsed.package, name), []).append(path)
-
-    def of(self, importer: str, package: str, name: str) -> list[str]:
-        """Return the files that a type of a package comes from, as the importer sees them."""
-        known = self._declaring.get((package, name), [])
-        if importer not in self._tests:
-            known = [path for path in known if path not in self._tests]
-        if len(known) > 1:
-            return nearest(known, self._tree(importer), self._tree)
-        return known
-
-    def imported(self, importer: str, found: Import, used: Iterable[str]) -> list[str]:
-        """Return the files that one import statement or qualified name means."""
-        if found.form == "*":
-            inside = self._longest(importer, found.target)
-            if inside:
-                return inside  # the nested types of a class
-            names = sorted(used)
-            return [path for name in names for path in self.of(importer, found.target, name)]
-        return self._longest(importer, found.target)
-
-    def _longest(self, importer: str, target: str) -> list[str]:
-        """Return the files of the type that a dotted name goes through, longest package first."""
-        parts = target.split(".")
-        for cut in range(len(parts) - 1, 0, -1):
-            known = self.of(importer, ".".join(parts[:cut]), parts[cut])
-            if known:
-                return known
-        return []
-
-    def _tree(self, path: str) -> str:
-        """Return the source folder of a file: its folder without the package's part."""
-        folder = dirname(path)
-        inner = self._files[path].package.replace(".", "/")
-        return folder.removesuffix(inner).rstrip("/") if inner else folder
-
-
-def _is_test(path: str, parsed: Parsed) -> bool:
-    folder = dirname(path).removesuffix(parsed.package.replace(".", "/"))
-    if "src/main" in folder:
-        return False
-    return _TEST_FOLDER.search(folder) is not None or (
-        _TEST_NAME.search(basename(path)) is not None
-        and any(found.target.startswith(_TEST_LIBRARY) for found in parsed.imports)
-    )
+def _imported(types: jvm.Types, importer: str, found: Import, used: list[str]) -> list[str]:
+    """Return the files that one import statement or qualified name means."""
+    if found.form != "*":
+        return types.through(importer, found.target)
+    inside = types.through(importer, found.target)
+    if inside:
+        return inside  # the nested types of a class
+    return [path for name in used for path in types.of(importer, found.target, name)]
 
 
 RULES = LanguageRules(

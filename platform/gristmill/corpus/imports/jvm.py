@@ -1,0 +1,169 @@
+"""The types of one repository by package and name, whichever language of the JVM declares them.
+
+Java, Kotlin and Scala files of a repository see each other's types. `Parsed.declared` holds a file's
+names relative to its package: `Outer` and, for nested types, `Outer.Inner`. An `Import` of the form
+`extends` says that the type in `names` derives from `target`; member types are inherited through it.
+A test file is a target for tests only. Where several source trees declare the same name (modules of
+one repository), the nearest ones are meant.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from posixpath import basename, dirname
+
+from gristmill.corpus.imports.model import Parsed
+from gristmill.corpus.imports.nearness import nearest
+
+LANGUAGES = ("Java", "Kotlin", "Scala")
+EXTENDS = "extends"
+
+_TEST_FOLDER = re.compile(r"(^|/)(\w*[tT]ests?|it|testFixtures)(/|$)")
+_TEST_NAME = re.compile(r"(^Test\w*|(Test|Tests|TestCase|IT|Spec|Suite))\.\w+$")
+_TEST_LIBRARIES = ("org.junit", "junit.", "org.testng", "kotlin.test", "org.scalatest", "munit")
+_MAX_ANCESTORS = 200
+
+Place = tuple[str, str]
+"""A file, and the dotted name of a type in it."""
+
+
+class Types:
+    """Finds the files that declare a name."""
+
+    def __init__(self, files: Mapping[str, Parsed]) -> None:
+        self._files = files
+        self._tests = {path for path, parsed in files.items() if is_test(path, parsed)}
+        self._declaring: dict[tuple[str, str], list[str]] = {}
+        self._inner: dict[Place, list[str]] = {}
+        self.packages: set[str] = set()
+        for path, parsed in files.items():
+            self.packages.add(parsed.package)
+            for name in parsed.declared or {basename(path).partition(".")[0]}:
+                outer, _, inner = name.rpartition(".")
+                self._inner.setdefault((path, outer), []).append(inner)
+                if not outer:
+                    self._declaring.setdefault((parsed.package, name), []).append(path)
+
+    def of(self, importer: str, package: str, name: str) -> list[str]:
+        """Return the files that a package's name comes from, as the importer sees them."""
+        known = self._declaring.get((package, name), [])
+        if importer not in self._tests:
+            known = [path for path in known if path not in self._tests]
+        if len(known) > 1:
+            return nearest(known, self._tree(importer), self._tree)
+        return known
+
+    def through(self, importer: str, target: str) -> list[str]:
+        """Return the files of the name that a dotted name goes through, longest package first."""
+        return [path for path, _name in self.places(importer, target)]
+
+    def places(self, importer: str, target: str) -> list[Place]:
+        """Return what a dotted name means: files, and the part of the name below the package."""
+        parts = target.split(".")
+        for cut in range(len(parts) - 1, -1, -1):
+            known = self.of(importer, ".".join(parts[:cut]), parts[cut])
+            if known:
+                return [(path, self._declared(path, parts[cut:])) for path in known]
+        return []
+
+    def members(self, place: Place) -> list[str]:
+        """Return the names of the types directly inside a type."""
+        return self._inner.get(place, [])
+
+    def of_test(self, path: str) -> bool:
+        """Return whether a file belongs to tests."""
+        return path in self._tests
+
+    def _declared(self, path: str, parts: list[str]) -> str:
+        """Return the longest start of a dotted name that the file declares."""
+        declared = self._files[path].declared
+        ends = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+        return next((name for name in ends if name in declared), parts[0])
+
+    def _tree(self, path: str) -> str:
+        """Return the source folder of a file: its folder without the package's part."""
+        folder = dirname(path)
+        inner = self._files[path].package.replace(".", "/")
+        return folder.removesuffix(inner).rstrip("/") if inner else folder
+
+
+class Names:
+    """What simple names mean in each file of one language; `simple` knows that language's order."""
+
+    def __init__(self, files: Mapping[str, Parsed], types: Types) -> None:
+        self._files = files
+        self.types = types
+        self._inherited: dict[str, dict[str, list[str]]] = {}
+
+    def simple(self, path: str, name: str) -> list[str]:
+        """Return the dotted names that a simple name may stand for in a file, best first."""
+        parsed = self._files[path]
+        explicit = [
+            found.target
+            for found in parsed.imports
+            if found.form in {"", "static"} and (found.names or (last(found.target),))[0] == name
+        ]
+        if explicit:
+            return explicit
+        own = [f"{parsed.package}.{name}" if parsed.package else name]
+        return own + [
+            f"{found.target}.{name}" for found in parsed.imports if found.form in {"*", "static *"}
+        ]
+
+    def supertypes(self, path: str, name: str | None = None) -> Iterator[Place]:
+        """Yield the supertypes, direct and not, of a type of a file (None: of all its types)."""
+        waiting: list[tuple[str, str | None]] = [(path, name)]
+        seen: set[tuple[str, str | None]] = set(waiting)
+        while waiting and len(seen) < _MAX_ANCESTORS:
+            at, sub = waiting.pop()
+            for found in self._files[at].imports:
+                if found.form != EXTENDS or (sub is not None and sub not in found.names):
+                    continue
+                for place in self._meant(at, found.target):
+                    if place not in seen:
+                        seen.add(place)
+                        waiting.append(place)
+                        yield place
+
+    def inherited(self, path: str) -> dict[str, list[str]]:
+        """Return by name the files of the member types that the file's types inherit."""
+        if path not in self._inherited:
+            found: dict[str, list[str]] = {}
+            for place in self.supertypes(path):
+                for name in self.types.members(place):
+                    found.setdefault(name, [])
+                    if place[0] not in found[name]:
+                        found[name].append(place[0])
+            self._inherited[path] = found
+        return self._inherited[path]
+
+    def _meant(self, path: str, target: str) -> list[Place]:
+        head, _, rest = target.partition(".")
+        if self._own(path, head):
+            return [(path, name) for name in self._own(path, head)]
+        for whole in self.simple(path, head):
+            places = self.types.places(path, f"{whole}.{rest}" if rest else whole)
+            if places:
+                return places
+        return self.types.places(path, target) if rest else []
+
+    def _own(self, path: str, name: str) -> list[str]:
+        declared = self._files[path].declared
+        if name in declared:
+            return [name]
+        return sorted(whole for whole in declared if whole.endswith(f".{name}"))
+
+
+def last(target: str) -> str:
+    """Return the last part of a dotted name."""
+    return target.rpartition(".")[2]
+
+
+def is_test(path: str, parsed: Parsed) -> bool:
+    """Return whether a file belongs to tests: by its source folder, or by its name and imports."""
+    folder = dirname(path).removesuffix(parsed.package.replace(".", "/"))
+    if "src/main" in folder:
+        return False
+    return _TEST_FOLDER.search(folder) is not None or (
+        _TEST_NAME.search(basename(path)) is not None
+        and any(found.target.startswith(_TEST_LIBRARIES) for found in parsed.imports)
+    )
