@@ -16,7 +16,7 @@ def kill_node(cluster: LocalCluster, pool: str) -> str:
 
 
 def wait_for_replacement(
-    cluster: LocalCluster, pool: str, dead: str, timeout_s: float = 60.0
+    cluster: LocalCluster, pool: str, dead: str, timeout_s: float = 200.0
 ) -> str:
     """Wait until another node stands for the dead one and return its id."""
     until = time.monotonic() + timeout_s

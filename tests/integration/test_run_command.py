@@ -25,7 +25,7 @@ def _run(cluster: LocalCluster, store: Path, *more: str) -> int:
     return main([*argv, "--on", cluster.address, *more])
 
 
-def _wait(runs: Runs, run: str, *, until: tuple[str, ...], seconds: float = 150) -> RunState:
+def _wait(runs: Runs, run: str, *, until: tuple[str, ...], seconds: float = 400) -> RunState:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         state = runs.read(run)
@@ -89,7 +89,7 @@ def test_a_stopped_run_goes_on_at_the_next(ray_cluster: LocalCluster, tmp_path: 
     jobs = Submitter(ray_cluster.address)
     stopped = _wait(runs, state.run, until=("stopped",))
     ids = [conductor_id(state.run), *(step.job for step in stopped.steps if step.job)]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not all(jobs.info(name).done for name in ids) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert all(jobs.info(name).done for name in ids)
