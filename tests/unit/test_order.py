@@ -53,11 +53,16 @@ def test_without_cycles_dependencies_come_first(how: Order, edges: list[Edge]) -
     assert violations(order(paths, forward, how), forward).num_broken == 0
 
 
-@given(edges=graphs)
-def test_weak_edges_break_before_others(edges: list[Edge]) -> None:
-    strong = [edge for edge in edges if not edge.weak and edge.importer > edge.imported]
-    weak = [edge for edge in edges if edge.weak]
-    assert violations(order(paths, strong + weak), strong).num_broken == 0
+@given(st.permutations(paths), st.lists(st.booleans(), min_size=12, max_size=12))
+def test_where_there_is_a_choice_a_weak_edge_breaks(ring: list[str], weak: list[bool]) -> None:
+    edges = [
+        Edge(one, other, "local" if each else "import", "Python", 1)
+        for one, other, each in zip(ring, ring[1:] + ring[:1], weak, strict=True)
+    ]
+    ordered = order(paths, edges)
+    assert violations(ordered, edges).num_broken == 1
+    strong = [edge for edge in edges if not edge.weak]
+    assert violations(ordered, strong).num_broken == (not any(weak))
 
 
 @settings(max_examples=30, deadline=None)
@@ -102,6 +107,30 @@ def test_tests_follow_what_they_test() -> None:
     assert order(names, edges) == [
         ["pkg/a.py", "tests/test_a.py", "pkg/b.py", "tests/test_b.py", "pkg/c.py"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("test", "subject"),
+    [
+        ("net/a_test.go", "net/a.go"),
+        ("src/test/java/p/ATest.java", "src/main/java/p/A.java"),
+        ("src/a.test.ts", "src/a.ts"),
+        ("src/a_test.cc", "src/a.cc"),
+        ("spec/models/a_spec.rb", "lib/models/a.rb"),
+        ("test/test-a.c", "src/a.c"),
+        ("Lib.Tests/ATests.cs", "Lib/A.cs"),
+    ],
+)
+def test_tests_follow_their_subject_in_every_language(test: str, subject: str) -> None:
+    base, last = "base/base.h", "zoo/zoo.c"
+    edges = imports(f"{subject} > {base}", f"{test} > {base}", f"{last} > {base}")
+    assert order([base, test, subject, last], edges) == [[base, subject, test, last]]
+
+
+def test_a_test_stays_behind_all_that_it_needs() -> None:
+    edges = imports("src/b.cc > src/a.cc", "src/a_test.cc > src/b.cc", "src/c.cc > src/b.cc")
+    names = ["src/a.cc", "src/a_test.cc", "src/b.cc", "src/c.cc"]
+    assert order(names, edges) == [["src/a.cc", "src/b.cc", "src/a_test.cc", "src/c.cc"]]
 
 
 def test_random_depends_on_seed_and_repository_only() -> None:

@@ -1,8 +1,9 @@
 """The order of a repository's files: components, and inside each what is imported before who imports it.
 
     scc     cycles are found first (strongly connected components); between them the order is
-            topological, ties by path; inside a cycle few edges are broken, weak ones before others;
-            a test that nobody imports moves up to just behind the last file it needs. The default.
+            topological, ties by path; inside a cycle few edges are broken, weak ones where there is
+            a choice; a test that nobody imports moves up to just behind the last file that it needs
+            or is named after. The default.
     paper   the paper's Algorithm 1: the file with the fewest unplaced dependencies next, ties by
             path; it never stalls on a cycle, but often starts beside it instead of in it.
     path    by path.
@@ -14,19 +15,17 @@ by its first path. The result is a function of the set of paths and edges, not o
 
 import heapq
 import random
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from posixpath import basename
 from typing import Literal
 
 from gristmill.corpus.components import Successors, strong_components, weak_components
 from gristmill.corpus.feedback import eades_lin_smyth, reversed_graph, sift
 from gristmill.corpus.imports.model import Edge
+from gristmill.corpus.subjects import is_test, subject_names
 
 Order = Literal["scc", "paper", "path", "random"]
-_TEST_FILE = re.compile(
-    r"(^|/)(tests?|__tests__|testing|specs?)/|(^|/)(test_[^/]*|[^/]*(_test|_spec|\.test|\.spec|Tests?|IT))\.\w+$"
-)
 
 
 @dataclass(frozen=True)
@@ -175,42 +174,51 @@ def _condensed(
 
 
 def _inside(graph: _Graph, cycle: Sequence[int]) -> list[int]:
-    """Return a cycle's nodes: strong edges decide, weak edges where these leave a choice."""
+    """Return a cycle's nodes so that few edges are broken, and of these as many weak ones as can be."""
     if len(cycle) == 1:
         return list(cycle)
     place = {node: index for index, node in enumerate(cycle)}
     imports = [[place[t] for t in graph.imports[node] if t in place] for node in cycle]
     strong = [[place[t] for t in graph.strong[node] if t in place] for node in cycle]
-    start: list[int] = []
-    for knot in _condensed(strong_components(strong), strong, imports):
-        inner = {node: index for index, node in enumerate(knot)}
-        tight = [[inner[t] for t in strong[node] if t in inner] for node in knot]
-        start += [knot[index] for index in eades_lin_smyth(tight)]
-    heavy = 1 + sum(map(len, imports)) - sum(map(len, strong))  # one strong edge above all weak
+    num_edges = sum(map(len, imports))  # a strong edge costs a little more than a weak one
     weights = [
-        {target: heavy if target in firm else 1 for target in every}
+        {target: num_edges + (target in firm) for target in every}
         for every, firm in zip(imports, map(set, strong), strict=True)
     ]
-    return [cycle[index] for index in sift(start, weights)]
+    return [cycle[index] for index in sift(eades_lin_smyth(imports), weights)]
 
 
 def _tests_moved_up(graph: _Graph, ordered: Sequence[int]) -> list[int]:
-    """Return the order with each free test right behind the last file that it needs.
+    """Return the order with each free test right behind the last file that it needs or is named after.
 
     Free is a test that no file imports: it takes part in no cycle, and moving it breaks no edge.
     """
     imported = {target for targets in graph.imports for target in targets}
+    tests = {
+        node
+        for node in ordered
+        if node not in imported and graph.imports[node] and is_test(graph.paths[node])
+    }
+    if not tests:
+        return list(ordered)
     place = {node: index for index, node in enumerate(ordered)}
-    followers: dict[int, list[int]] = {}
+    named: dict[str, list[int]] = {}
     for node in ordered:
-        if node not in imported and graph.imports[node] and _TEST_FILE.search(graph.paths[node]):
-            anchor = max(graph.imports[node], key=place.__getitem__)
-            followers.setdefault(anchor, []).append(node)
-    moved = {node for tests in followers.values() for node in tests}
+        if node not in tests:
+            named.setdefault(basename(graph.paths[node]).lower(), []).append(node)
+    followers: dict[int, list[int]] = {}
+    for node in sorted(tests):
+        anchors = [
+            subjects[0]
+            for name in subject_names(graph.paths[node])
+            if len(subjects := named.get(name, [])) == 1
+        ]
+        anchor = max((*graph.imports[node], *anchors), key=place.__getitem__)
+        followers.setdefault(anchor, []).append(node)
     found: list[int] = []
     for node in ordered:
-        if node not in moved:
-            found += [node, *sorted(followers.get(node, ()))]
+        if node not in tests:
+            found += [node, *followers.get(node, ())]
     return found
 
 
