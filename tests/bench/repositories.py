@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-_ROOT = Path(os.environ.get("GRISTMILL_TRUTH", Path.home() / ".cache" / "gristmill-truth"))
+ROOT = Path(os.environ.get("GRISTMILL_TRUTH", Path.home() / ".cache" / "gristmill-truth"))
 _DEBIAN = "deb-src http://deb.debian.org/debian bookworm main\n"
 
 
@@ -47,7 +47,7 @@ def debian(source: str) -> Path:
 
 
 def _fetched(kind: str, what: str, command: list[str]) -> Path:
-    folder = _ROOT / kind / what.replace("/", "__")
+    folder = ROOT / kind / what.replace("/", "__")
     if not folder.exists():
         if shutil.which(command[0]) is None:
             pytest.skip(f"{command[0]} is missing: {what} cannot be fetched")
@@ -81,7 +81,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 def _apt() -> list[str]:
     """Return apt's options for a package index of our own, beside the system's."""
-    base = _ROOT / "apt"
+    base = ROOT / "apt"
     if not (base / "ready").exists():
         for name in ("lists/partial", "cache/archives/partial"):
             (base / name).mkdir(parents=True, exist_ok=True)
