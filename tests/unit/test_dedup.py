@@ -1,22 +1,69 @@
-"""Clusters of copies, and which one survives."""
+"""The shuffle that finds copies: which pairs it links, whatever the batches and buckets."""
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus.dedup import Clusters, cluster
-from gristmill.corpus.shingles import ngrams
+from gristmill.corpus.dedup import Dedup, Items, Rules, jaccard, ngram_sets
+from gristmill.corpus.exchange import HeldExchange, one_by_one
+from gristmill.corpus.shingles import U64
 from gristmill.corpus.signatures import EMPTY, file_signatures, sketch, union_signature
+from gristmill.corpus.union import ends_of
+
+EXACT = Rules(threshold=0.7, num_hashes=125, bands=25, num_words=5, exact=True)
 
 
-def clusters_of(texts: list[str], rank: list[int] | None = None) -> Clusters:
-    contents = np.array([xxhash.xxh3_64_intdigest(text.encode()) for text in texts], np.uint64)
-    rank = list(range(len(texts))) if rank is None else rank
-    return cluster(contents, file_signatures(texts, 112, 5), rank, bands=14, threshold=0.7)
+@dataclass(frozen=True)
+class Texts:
+    """Texts in batches of `size`."""
+
+    all: Sequence[str]
+    size: int
+    has_texts: bool = True
+    asked: list[int] = field(default_factory=list)
+
+    def items(self, batch: int) -> Items:
+        texts = self.all[batch * self.size : (batch + 1) * self.size]
+        names = [f"{batch * self.size + i:04d}" for i in range(len(texts))]
+        ranks = {"permissive": [True] * len(texts), "num_bytes": [1] * len(texts)}
+        return Items(
+            self.ids(batch, len(texts)),
+            np.array([xxhash.xxh3_64_intdigest(text.encode()) for text in texts], np.uint64),
+            file_signatures(texts, 125, 5),
+            pa.table({**ranks, "repository": names, "path": names}),
+        )
+
+    def ids(self, batch: int, num: int) -> U64:
+        return (np.uint64(batch) << np.uint64(32)) | np.arange(num, dtype=np.uint64)
+
+    def texts(self, batch: int, ids: U64) -> list[bytes]:
+        rows = batch * self.size + (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        self.asked.extend(rows.tolist())
+        return [self.all[row].encode() for row in rows]
+
+
+def components(source: Texts, num_buckets: int = 1, rules: Rules = EXACT) -> set[frozenset[int]]:
+    """Return the texts that hang together, by number."""
+    exchange = HeldExchange()
+    num_batches = -(-len(source.all) // source.size)
+    dedup = Dedup("t", source, exchange, rules, num_batches, 1, num_buckets)
+    stars = dedup.run(one_by_one)
+    found: dict[int, set[int]] = {}
+    for bucket in range(num_buckets):
+        left, right = ends_of(exchange.read(stars, bucket))
+        for a, root in zip(left.tolist(), right.tolist(), strict=True):
+            found.setdefault(root, {root}).add(a)
+    return {
+        frozenset((i >> 32) * source.size + (i & 0xFFFFFFFF) for i in ids) for ids in found.values()
+    }
 
 
 def words(seed: int, count: int = 400) -> list[str]:
@@ -24,33 +71,75 @@ def words(seed: int, count: int = 400) -> list[str]:
     return [f"w{rng.randrange(10**6)}" for _ in range(count)]
 
 
-def test_exact_and_near_copies_cluster_and_strangers_do_not() -> None:
+def with_changes(base: list[str], num: int) -> str:
+    step = len(base) // max(num, 1)
+    places = set(range(3, 3 + num * step, step)) if num else set()
+    return " ".join(f"new{i}" if i in places else word for i, word in enumerate(base))
+
+
+def test_exact_and_near_copies_hang_together_and_strangers_do_not() -> None:
     base = words(1)
-    near = [*base[:200], "changed", *base[201:]]
-    texts = [" ".join(base), " ".join(near), " ".join(words(2)), " ".join(base)]
-    found = clusters_of(texts)
-    assert found.label[0] == found.label[1] == found.label[3] != found.label[2]
-    assert found.removed.tolist() == [False, True, False, True]
+    texts = [" ".join(base), with_changes(base, 2), " ".join(words(2)), " ".join(base)]
+    assert components(Texts(texts, 4)) == {frozenset({0, 1, 3})}
 
 
-def test_the_survivor_follows_the_rank_not_the_order() -> None:
-    text = " ".join(words(3))
-    assert clusters_of([text, text, text], [5, 0, 9]).survivor.tolist() == [1, 1, 1]
+def test_texts_too_short_for_an_ngram_are_near_nothing() -> None:
+    assert components(Texts(["a b", "a c", "a b"], 2)) == {frozenset({0, 2})}
 
 
-def test_texts_too_short_for_a_shingle_are_near_nothing() -> None:
-    found = clusters_of(["a b", "a c", "a b"])
-    assert found.removed.tolist() == [False, False, True]
+def families(seed: int) -> list[str]:
+    """Some texts with near copies on both sides of the threshold, and exact ones."""
+    rng = random.Random(seed)
+    texts = []
+    for family in range(4):
+        base = words(100 * seed + family, 200)
+        texts += [with_changes(base, rng.choice([0, 0, 2, 5, 7, 9, 14])) for _ in range(4)]
+    rng.shuffle(texts)
+    return texts
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.permutations(range(8)))
-def test_clusters_do_not_depend_on_the_order_of_items(order: list[int]) -> None:
-    texts = [" ".join([*words(i % 4), f"tail{i}"]) for i in range(8)]
-    plain = clusters_of(texts)
-    moved = clusters_of([texts[i] for i in order], [int(i) for i in order])
-    survivors = {texts[i] for i in np.flatnonzero(~plain.removed)}
-    assert {texts[order[i]] for i in np.flatnonzero(~moved.removed)} == survivors
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 16), st.integers(1, 6))
+def test_batches_and_buckets_do_not_matter(seed: int, size: int, num_buckets: int) -> None:
+    texts = families(seed)
+    assert components(Texts(texts, size), num_buckets) == components(Texts(texts, len(texts)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_links_are_those_of_exact_jaccard(seed: int) -> None:
+    texts = families(seed)
+    source = Texts(texts, len(texts))
+    sets = ngram_sets(source, 0, source.ids(0, len(texts)), 5)
+    linked = {
+        (a, b)
+        for (a, left), (b, right) in combinations(sets.items(), 2)
+        if jaccard(left, right) >= 0.7
+    }
+    parent = {i: i for i in range(len(texts))}
+    for _ in parent:
+        for a, b in linked:
+            parent[a] = parent[b] = min(parent[a], parent[b])
+    wanted = {frozenset(i for i in parent if parent[i] == root) for root in set(parent.values())}
+    assert components(source) == {group for group in wanted if len(group) > 1}
+
+
+def test_only_pairs_near_the_threshold_are_decided_by_their_texts() -> None:
+    base = words(5, 600)
+    texts = [" ".join(base), with_changes(base, 1), " ".join(words(6))]
+    source = Texts(texts, 1)
+    assert components(source) == {frozenset({0, 1})}
+    assert source.asked == []
+    texts = [with_changes(base, 0), with_changes(base, 21)]  # 21 changes of 600: about 0.7
+    source = Texts(texts, 1)
+    components(source)
+    assert set(source.asked) == {0, 1}
+
+
+def test_without_texts_the_estimate_decides() -> None:
+    base = words(7)
+    source = Texts([" ".join(base), with_changes(base, 2)], 1, has_texts=False)
+    assert components(source) == {frozenset({0, 1})}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
@@ -71,9 +160,4 @@ def test_a_union_s_sketch_is_the_minimum_of_its_parts() -> None:
 
 
 def test_an_empty_text_s_signature_is_empty() -> None:
-    assert (file_signatures([""], 112, 5) == EMPTY).all()
-    assert ngrams([b""], 5)[0].size == 0
-
-
-def test_nothing_has_no_clusters() -> None:
-    assert clusters_of([]).removed.tolist() == []
+    assert (file_signatures([""], 125, 5) == EMPTY).all()
