@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gristmill.artifacts import Store
+from gristmill.corpus.sources import resolve_sources
 from gristmill.pipeline import Step, steps_of
 from gristmill.recipe import Recipe, parse
 from gristmill.tokens.bpe import train
@@ -28,13 +29,19 @@ def total_{0}(values):
 """
 
 
-def made_store(folder: Path, recipe_text: str) -> tuple[Store, Recipe, dict[str, Step]]:
-    """Return a store that holds the recipe's `corpus` and `tokenizer`, and the recipe's steps."""
+def made_store(
+    folder: Path, recipe_text: str, *, resolve: bool = False
+) -> tuple[Store, Recipe, dict[str, Step]]:
+    """Return a store that holds the recipe's `corpus` and `tokenizer`, and the recipe's steps.
+
+    With `resolve` the recipe's sources are looked up, as a job does, so that a job finds the same.
+    """
     recipe = parse(recipe_text)
-    steps = steps_of(recipe, ())
+    sources = resolve_sources(recipe.corpus) if resolve else ()
+    steps = steps_of(recipe, sources)
     store = Store.open(str(folder))
-    carry_out(steps["corpus"], steps, store, (), _corpus)
-    carry_out(steps["tokenizer"], steps, store, (), _tokenizer)
+    carry_out(steps["corpus"], steps, store, sources, _corpus)
+    carry_out(steps["tokenizer"], steps, store, sources, _tokenizer)
     return store, recipe, steps
 
 

@@ -155,6 +155,8 @@ class Storage:
             return here / path
         aside = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
         try:
+            if self.filesystem.get_file_info(self.where(path)).type == pafs.FileType.Directory:
+                aside.mkdir(parents=True)  # pyarrow makes the folders below it, not itself
             pafs.copy_files(self.where(path), str(aside), self.filesystem, pafs.LocalFileSystem())
             aside.replace(target)
         except OSError as error:

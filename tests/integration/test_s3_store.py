@@ -89,6 +89,8 @@ def test_folders_go_up_and_come_down_whole(url: str, tmp_path: Path) -> None:
     assert storage.sizes("m") == {"m/model/config.json": 2, "m/model/inner/w": 100}
     down = storage.download("m/model", tmp_path / "copy")
     assert (down / "inner/w").read_bytes() == b"w" * 100
+    flat = storage.child("m/model/inner").download("", tmp_path / "deep/flat")
+    assert (flat / "w").read_bytes() == b"w" * 100
     Storage.open(str(tmp_path / "local")).copy_from(storage, "m/model")
     assert (tmp_path / "local/m/model/config.json").read_bytes() == b"{}"
 

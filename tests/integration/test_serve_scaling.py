@@ -74,12 +74,12 @@ def test_load_brings_a_second_replica_and_quiet_ends_all(url: str) -> None:
     for asker in askers:
         asker.start()
     try:
-        assert _until(lambda: _running() == 2, 150)
+        assert _until(lambda: _running() == 2, 300)
     finally:
         done.set()
         for asker in askers:
             asker.join()
     assert set(statuses) == {200}
-    assert _until(lambda: _running() == 0, 150)
+    assert _until(lambda: _running() == 0, 300)
     assert _ask(url, 4) == 200  # the first request after that brings one back
     assert _running() >= 1
