@@ -73,12 +73,75 @@ class Rules(Section):
     """Larger files are rejected unread; the paper states no limit."""
     max_syntax_error_share: float | None = 0.25
     """Share of bytes under ERROR or MISSING nodes; None switches the rule off."""
+    guess_encoding: bool = True
+    """Read legacy encodings where that is safe (`corpus.text`); false: UTF-8 and what is declared."""
     drop_minified: bool = True
     drop_generated: bool = True
     drop_vendored: bool = True
     drop_tests: bool = False
     """Tests are marked in any case (`role`), as documentation is: docs, examples, readme."""
     drop_documentation: bool = False
+
+
+Signal = Literal[
+    "comment_share",
+    "string_share",
+    "number_share",
+    "mean_name_chars",
+    "short_name_share",
+    "longest_word_chars",
+    "repeated_line_share",
+    "functions",
+    "mean_function_lines",
+    "longest_function_share",
+    "import_share",
+]
+"""Readability up to `repeated_line_share`, modularity from `functions` on; see `corpus.quality`."""
+
+
+class Limit(Section):
+    """Both bounds are inside: a value that equals one stays."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Quality(Section):
+    """Readability and modularity signals (`corpus.quality.SIGNALS`), and limits apart from them."""
+
+    signals: bool = True
+    """Measure them and keep them as a column, of kept and dropped files alike."""
+    limits: dict[str, dict[Signal, Limit]] = Field(default_factory=dict)
+    """By language (`all` for every one), then by signal: `{Python: {comment_share: {max: 0.8}}}`.
+    None drops a file by default. A language's limit takes the place of that for `all`."""
+    ignore: tuple[Signal, ...] = ()
+    """Signals whose limits are not applied: an ablation."""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.limits and not self.signals:
+            raise ValueError("corpus.quality.limits need corpus.quality.signals: true")
+        return self
+
+    def limit(self, language: str, name: Signal) -> Limit | None:
+        """Return the limit that holds for a signal of a language, or None."""
+        if name in self.ignore:
+            return None
+        own = self.limits.get(language, {}).get(name)
+        return own or self.limits.get("all", {}).get(name)
+
+
+class Score(Section):
+    """Loss per byte under a checkpoint of our own; see `corpus.scoring`."""
+
+    model: str
+    """A model folder, or an artifact (`name` or `name@version`) of the store."""
+    max_loss_per_byte: float | None = None
+    """In bits; files above it are dropped. None only records the score."""
+    min_loss_per_byte: float | None = None
+    """In bits; files below it, mostly tables and licence texts, are dropped."""
+    context_tokens: int | None = None
+    """Of each file, at most so many tokens from its beginning; None takes the model's window."""
 
 
 class Dedup(Section):
@@ -135,6 +198,8 @@ class CorpusSection(Section):
     """Languages to keep; None keeps the paper's 87, those it regretted to miss and Markdown."""
     licences: Literal["any", "permissive"] | tuple[str, ...] = "any"
     rules: Rules = Rules()
+    quality: Quality = Quality()
+    score: Score | None = None
     dedup: Dedup = Dedup()
     order: Literal["scc", "paper", "path", "random"] = "scc"
     path_comment: bool = True

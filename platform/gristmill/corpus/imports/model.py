@@ -20,6 +20,12 @@ WEAK_KINDS: frozenset[str] = frozenset({"type_only", "local"})
 """Kinds that do not run when the importer is loaded; the first to be broken in a cycle."""
 
 
+Signals = tuple[float | None, ...]
+"""Figures of one file, in the order of `quality.SIGNALS`; None where there is nothing to measure."""
+Measure = Callable[[Node, bytes, int], Signals]
+"""(root, the bytes it was parsed from, number of imports) -> figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """One import statement as written: the target before resolution, the names it takes from it."""
@@ -49,6 +55,8 @@ class Parsed:
     """Names used and not bound in the file itself; `qualifier.Name` for a member of a package."""
     failure: str | None = None
     """Why there is no tree: `parse_timeout`, `parse_failed`; None when all went well."""
+    signals: Signals = ()
+    """What the caller's `measure` found in the tree; empty without one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

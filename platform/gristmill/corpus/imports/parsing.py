@@ -21,7 +21,7 @@ from math import inf
 
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
 
-from gristmill.corpus.imports.model import Captures, Found, LanguageRules, Parsed
+from gristmill.corpus.imports.model import Captures, Found, LanguageRules, Measure, Parsed, Signals
 from gristmill.corpus.imports.registry import RULES
 
 PARSE_TIMEOUT_S = 10.0
@@ -50,12 +50,16 @@ class _OutOfTime(Exception):
 
 
 def parse(
-    language: str, data: bytes | str, path: str = "", timeout_s: float = PARSE_TIMEOUT_S
+    language: str,
+    data: bytes | str,
+    path: str = "",
+    timeout_s: float = PARSE_TIMEOUT_S,
+    measure: Measure | None = None,
 ) -> Parsed:
     """Return what one file imports and how much of it is broken syntax; never raises.
 
     `path` settles the dialect where the language has several grammars (`.ts` and `.tsx`). A language
-    without a grammar gives an empty `Parsed`.
+    without a grammar gives an empty `Parsed`. `measure` reads the same tree (`Parsed.signals`).
     """
     rules = RULES.get(language)
     if rules is None:
@@ -64,17 +68,24 @@ def parse(
         data = data.encode("utf-8", "replace")
     deadline = inf if _watched.get() else time.thread_time() + timeout_s
     try:
-        found, share = _read(rules, language, path, data, deadline)
+        found, share, signals = _read(rules, language, path, data, deadline, measure)
     except _OutOfTime:
         return Parsed(language, failure="parse_timeout")
     except (ValueError, RuntimeError, RecursionError, MemoryError):
         return Parsed(language, failure="parse_failed")
-    return Parsed(language, found.imports, share, found.package, found.declared, found.used)
+    return Parsed(
+        language, found.imports, share, found.package, found.declared, found.used, None, signals
+    )
 
 
 def _read(
-    rules: LanguageRules, language: str, path: str, data: bytes, deadline: float
-) -> tuple[Found, float]:
+    rules: LanguageRules,
+    language: str,
+    path: str,
+    data: bytes,
+    deadline: float,
+    measure: Measure | None = None,
+) -> tuple[Found, float, Signals]:
     grammar = rules.grammar(language, path)
     if rules.prepare is not None:
         data = rules.prepare(data, path)
@@ -86,7 +97,8 @@ def _read(
         captures = _captures_near(rules.near, query, tree.root_node, data, deadline)
     found = rules.extract(captures, data)
     share = _error_share(grammar, tree, len(data), deadline) if tree.root_node.has_error else 0.0
-    return found, share
+    signals = measure(tree.root_node, data, len(found.imports)) if measure is not None else ()
+    return found, share, signals
 
 
 def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
