@@ -40,6 +40,10 @@ def pairs(files: dict[str, str], configs: dict[str, str] | None = None) -> set[t
         ('function f() { (() => require("./x"))(); }', "local"),
         ("import(`./x`)", "import"),
         ('import a from "./x?raw"', "import"),
+        ('export import a = require("./x")', "import"),
+        ('const a = require.resolve("./x")', "local"),
+        ('declare const a: import("./x").A', "type_only"),
+        ('/* licence */\n/// <reference path="x" />\nlet a', "type_only"),
     ],
 )
 def test_a_statement_gives_its_specifier_and_kind(text: str, kind: str) -> None:
@@ -48,7 +52,39 @@ def test_a_statement_gives_its_specifier_and_kind(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["import(`./${x}`)", "foo('./x')", "// import './x'", "'require(\"./x\")'"]
+    ("text", "kind"),
+    [
+        ('import type {A} from "./x"', "type_only"),
+        ('import typeof A from "./x"', "type_only"),
+        ('import type A from "./x"', "type_only"),
+        ('export type {A} from "./x"', "type_only"),
+        ('import type from "./x"', "import"),
+        ('import type, {a} from "./x"', "import"),
+        ('import typed from "./x"', "import"),
+        ('const a = async () => await import("./x")', "local"),
+    ],
+)
+def test_flow_and_plain_scripts_are_read_too(text: str, kind: str) -> None:
+    (found,) = parse("JavaScript", text, "a.js").imports
+    assert (found.target, found.kind) == ("./x", kind)
+
+
+def test_jsx_in_a_vue_component_is_no_broken_syntax() -> None:
+    text = (
+        '<script lang="tsx">\nimport a from "./x"\nexport default () => <b c={a}>x</b>\n</script>'
+    )
+    parsed = parse("Vue", text, "a.vue")
+    assert [found.line for found in parsed.imports] == [2]
+    assert parsed.syntax_error_share == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("import(`./${x}`)", "foo('./x')", "// import './x'", "'require(\"./x\")'"),
+        *("require('./x' + y)", "require.resolve.paths('./x')", "module.exports = './x'"),
+        'let a\n/// <reference path="x" />',
+    ],
 )
 def test_what_is_no_import_gives_none(text: str) -> None:
     assert parse("JavaScript", text).imports == ()
@@ -67,6 +103,13 @@ def test_what_is_no_import_gives_none(text: str) -> None:
         ("src/dir/c.ts", ".", "src/dir/index.ts"),
         ("src/dir/c.ts", "..", "src/index.js"),
         ("src/a.ts", "./a.service", "src/a.service.ts"),
+        ("src/a.js", "./b.mjs", None),
+        ("src/a.js", "./typed", "src/typed.js"),
+        ("src/a.ts", "./typed", "src/typed.js"),
+        ("src/a.ts", "./typed.js", "src/typed.js"),
+        ("src/a.ts", "./only-types.js", "src/only-types.d.ts"),
+        ("src/a.d.ts", "./b", "src/b.js"),
+        ("src/a.mts", "./m.mjs", "src/m.mts"),
         ("src/a.ts", "./nothing", None),
         ("src/a.ts", "../../outside", None),
         ("src/a.ts", "node:fs", None),
@@ -75,6 +118,7 @@ def test_what_is_no_import_gives_none(text: str) -> None:
 )
 def test_relative_specifiers(importer: str, specifier: str, wanted: str | None) -> None:
     names = ["b.js", "b.ts", "only.tsx", "dir/index.ts", "dir/c.ts", "index.js", "a.service.ts"]
+    names += ["typed.js", "typed.d.ts", "only-types.d.ts", "m.mts"]
     files = {f"src/{name}": "" for name in names} | {importer: f'import "{specifier}"'}
     assert pairs(files) == ({(importer, wanted)} if wanted else set())
 
@@ -110,3 +154,29 @@ def test_the_most_specific_path_of_a_configuration_wins() -> None:
     assert pairs({**files, "a.ts": 'import "y"'}, {"tsconfig.json": looped}) == {
         ("a.ts", "two/y.ts")
     }
+
+
+def test_modules_that_lie_in_the_tree_as_installed_are_found_upwards() -> None:
+    files = {"t/a/x.js": 'require("m"); require("file")', "t/node_modules/m/lib/m.js": ""}
+    files["node_modules/file.js"] = ""
+    configs = {"t/node_modules/m/package.json": '{"name": "m", "main": "lib/m"}'}
+    assert pairs(files, configs) == {
+        ("t/a/x.js", "node_modules/file.js"),
+        ("t/a/x.js", "t/node_modules/m/lib/m.js"),
+    }
+
+
+def test_an_amd_name_lies_below_a_folder_above() -> None:
+    files = {"js/app/main.js": 'define(["app/view", "./near", "gone"], f)', "js/app/view.js": ""}
+    files["js/app/near.js"] = ""
+    assert pairs(files) == {
+        ("js/app/main.js", "js/app/view.js"),
+        ("js/app/main.js", "js/app/near.js"),
+    }
+    assert pairs({**files, "js/app/main.js": 'require("app/view")'}) == set()
+
+
+def test_root_folders_lie_over_each_other() -> None:
+    files = {"src/a.ts": 'import "./made"', "out/made.ts": ""}
+    text = '{"compilerOptions": {"rootDirs": ["src", "out"]}}'
+    assert pairs(files, {"tsconfig.json": text}) == {("src/a.ts", "out/made.ts")}

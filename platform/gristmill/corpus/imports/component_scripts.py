@@ -14,7 +14,9 @@ _SCRIPT = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(rb"(?<![^\s\"'])([\w:-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>/]+)")
-_LANGUAGES = {b"js", b"jsx", b"ts", b"tsx", b"javascript", b"typescript", b"babel", b"module"}
+_LANGUAGES = frozenset(
+    b"js jsx ts tsx javascript typescript babel module es6 ecmascript ecmascript-6".split()
+)
 _NOT_LINE_END = re.compile(rb"[^\r\n]")
 _IMPORT = b"import "
 

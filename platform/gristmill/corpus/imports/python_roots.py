@@ -47,7 +47,8 @@ class Roots:
             (root for root in self._tops.get(name, ()) if self._visible(root, folder)),
             key=lambda root: (-shared(root, folder), root),
         )
-        return list(dict.fromkeys([own, *named, *implied]))
+        above = [parent for parent in _upwards(folder) if parent not in self._packages]
+        return list(dict.fromkeys([own, *named, *implied, *above]))
 
     def _visible(self, root: str, folder: str) -> bool:
         """Return whether an implied root counts: what a package bundles is its own affair."""

@@ -38,7 +38,9 @@ _QUERY = """
 (call_expression function: (identifier) @_amd
   arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
 """
-_EXPORT_TYPE_ALL = re.compile(rb"export\s+type\s*\*")  # not in tree-sitter-typescript 0.23
+_TYPES = re.compile(rb"(?:import|export)\s+type(?:of)?\b\s*(?:[{*]|(?!from\b)[\w$])")
+"""By the text, because `export type *` and all of Flow's are errors to the grammars."""
+_EXPORTED_IMPORT = re.compile(rb"\bexport(?=\s+import\s+[\w$]+\s*=\s*require\b)")
 _HEAD = re.compile(rb"(?:\s+|//[^\n]*|/\*.*?\*/|\xef\xbb\xbf|#![^\n]*)+", re.DOTALL)
 _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
@@ -102,8 +104,7 @@ def _statement(node: Node, data: bytes) -> Import | None:
         source = clauses[0].child_by_field_name("source")
     if source is None:
         return None
-    only_types = any(child.type in {"type", "typeof"} for child in node.children)
-    only_types = only_types or _EXPORT_TYPE_ALL.match(data, node.start_byte) is not None
+    only_types = _TYPES.match(data, node.start_byte) is not None
     braces = clauses[0]
     if braces.type == "import_clause" and braces.named_child_count == 1:
         braces = braces.named_children[0]
@@ -160,15 +161,17 @@ def resolve(repository: Repository) -> Iterator[Edge]:
 def _grammar(language: str, path: str) -> tuple[str, str]:
     if language == "JavaScript":
         return "tree_sitter_javascript", "language"
-    # the scripts of components too: what TypeScript's grammar lacks for JavaScript is JSX alone
-    dialect = "tsx" if path.endswith(".tsx") else "typescript"
+    # components say their language inside; render functions of Vue may hold JSX
+    dialect = "tsx" if path.endswith((".tsx", ".vue")) else "typescript"
     return "tree_sitter_typescript", f"language_{dialect}"
 
 
 def _prepare(data: bytes, path: str) -> bytes:
-    return (
-        component_scripts.scripts_only(data) if path.endswith(component_scripts.ENDINGS) else data
-    )
+    if path.endswith(component_scripts.ENDINGS):
+        return component_scripts.scripts_only(data)
+    if b"export import" in data:  # `export import a = require("./a")` is not in the grammar
+        return _EXPORTED_IMPORT.sub(b"      ", data)
+    return data
 
 
 RULES = LanguageRules(

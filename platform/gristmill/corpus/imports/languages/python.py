@@ -5,7 +5,11 @@ else `p` itself; `import a.b` means the module `a.b` and nothing above it; a stu
 second target. An absolute name is looked up under the importer's own root (the parent of its top-most
 package; for a file in no package its own folder, as a script sees its neighbours), then under the
 repository, `src` folders and folders that a build file names, then under the parents of other
-top-most packages. A name of the standard library is looked up under the own root only.
+top-most packages, then under the folders above the importer (tests see what lies beside their
+`conftest.py`). A name of the standard library is looked up under the own root only.
+
+`from package import Name` is an edge to the package's `__init__`, which has its own edge to the file
+that defines `Name`; no third edge is added for it, so that the graph is the one that runs.
 """
 
 import re
