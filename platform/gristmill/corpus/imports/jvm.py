@@ -1,21 +1,28 @@
 """The types of one repository by package and name, whichever language of the JVM declares them.
 
 Java, Kotlin and Scala files of a repository see each other's types. `Parsed.declared` holds a file's
-names relative to its package: `Outer` and, for nested types, `Outer.Inner`. An `Import` of the form
-`extends` says that the type in `names` derives from `target`; member types are inherited through it.
+names relative to its package: `Outer`, for nested types `Outer.Inner`, and `~name` for a function that
+extends a type, which is used as `value.name`. An `Import` of the form `extends` says that the type in
+`names` derives from `target`; member types are inherited through it. What a Kotlin file declares
+outside types, Java calls a member of `FileKt`, or of the name that an import of form `facade` gives.
 A test file is a target for tests only. Where several source trees declare the same name (modules of
 one repository), the nearest ones are meant.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from posixpath import basename, dirname
 
-from gristmill.corpus.imports.model import Parsed
+from gristmill.corpus.imports.model import Import, Parsed
 from gristmill.corpus.imports.nearness import nearest
 
 LANGUAGES = ("Java", "Kotlin", "Scala")
 EXTENDS = "extends"
+FACADE = "facade"
+WILDCARDS = frozenset({"*", "static *"})
+EXTENSION = "~"
+NOT_IMPORTS = frozenset({EXTENDS, FACADE})
+"""Forms of `Import` that tell something else and need no edge."""
 
 _TEST_FOLDER = re.compile(r"(^|/)(\w*[tT]ests?|it|testFixtures)(/|$)")
 _TEST_NAME = re.compile(r"(^Test\w*|(Test|Tests|TestCase|IT|Spec|Suite))\.\w+$")
@@ -37,7 +44,7 @@ class Types:
         self.packages: set[str] = set()
         for path, parsed in files.items():
             self.packages.add(parsed.package)
-            for name in parsed.declared or {basename(path).partition(".")[0]}:
+            for name in {*parsed.declared, *_facades(path, parsed)}:
                 outer, _, inner = name.rpartition(".")
                 self._inner.setdefault((path, outer), []).append(inner)
                 if not outer:
@@ -60,10 +67,24 @@ class Types:
         """Return what a dotted name means: files, and the part of the name below the package."""
         parts = target.split(".")
         for cut in range(len(parts) - 1, -1, -1):
-            known = self.of(importer, ".".join(parts[:cut]), parts[cut])
+            package, name = ".".join(parts[:cut]), parts[cut]
+            known = self.of(importer, package, name)
+            known = known + self.of(importer, package, EXTENSION + name)
             if known:
                 return [(path, self._declared(path, parts[cut:])) for path in known]
         return []
+
+    def imported(self, importer: str, found: Import, used: Iterable[str]) -> list[str]:
+        """Return the files that one import statement or qualified name means.
+
+        A wildcard over a package means the files that declare one of the names in `used`; one over a
+        type means that type's file.
+        """
+        if found.form not in WILDCARDS or (
+            found.target not in self.packages and self.through(importer, found.target)
+        ):
+            return self.through(importer, found.target)
+        return [path for name in used for path in self.of(importer, found.target, name)]
 
     def members(self, place: Place) -> list[str]:
         """Return the names of the types directly inside a type."""
@@ -106,7 +127,7 @@ class Names:
             return explicit
         own = [f"{parsed.package}.{name}" if parsed.package else name]
         return own + [
-            f"{found.target}.{name}" for found in parsed.imports if found.form in {"*", "static *"}
+            f"{found.target}.{name}" for found in parsed.imports if found.form in WILDCARDS
         ]
 
     def supertypes(self, path: str, name: str | None = None) -> Iterator[Place]:
@@ -151,6 +172,15 @@ class Names:
         if name in declared:
             return [name]
         return sorted(whole for whole in declared if whole.endswith(f".{name}"))
+
+
+def _facades(path: str, parsed: Parsed) -> set[str]:
+    """Return the names of a file's own class: a Kotlin file's, or any file's that declares nothing."""
+    stem = basename(path).partition(".")[0]
+    if parsed.language == "Kotlin":
+        named = {found.target for found in parsed.imports if found.form == FACADE}
+        return named or {f"{stem[:1].upper()}{stem[1:]}Kt"}
+    return set() if parsed.declared else {stem}
 
 
 def last(target: str) -> str:

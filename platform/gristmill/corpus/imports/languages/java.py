@@ -145,20 +145,10 @@ def resolve(repository: Repository) -> Iterator[Edge]:
             if targets:
                 left -= {name}
         for found in parsed.imports:
-            if found.form == jvm.EXTENDS:
+            if found.form in jvm.NOT_IMPORTS:
                 continue
-            for target in _imported(types, importer, found, sorted(left)):
+            for target in types.imported(importer, found, sorted(left)):
                 yield Edge(importer, target, "import", LANGUAGE, found.line)
-
-
-def _imported(types: jvm.Types, importer: str, found: Import, used: list[str]) -> list[str]:
-    """Return the files that one import statement or qualified name means."""
-    if found.form != "*":
-        return types.through(importer, found.target)
-    inside = types.through(importer, found.target)
-    if inside:
-        return inside  # the nested types of a class
-    return [path for name in used for path in types.of(importer, found.target, name)]
 
 
 RULES = LanguageRules(
