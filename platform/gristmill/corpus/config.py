@@ -134,8 +134,8 @@ class Quality(Section):
 class Score(Section):
     """Loss per byte under a checkpoint of our own; see `corpus.scoring`."""
 
-    model: str
-    """A model folder, or an artifact (`name` or `name@version`) of the store."""
+    model: str = context(...)
+    """A model folder in Hugging Face's layout; its content, not its path, is part of the identity."""
     max_loss_per_byte: float | None = None
     """In bits; files above it are dropped. None only records the score."""
     min_loss_per_byte: float | None = None
