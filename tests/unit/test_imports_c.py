@@ -48,3 +48,30 @@ def test_module_partitions_belong_to_their_module() -> None:
         (edge.importer, edge.imported, edge.kind) for edge in import_edges([part, whole, inside])
     ]
     assert edges == [("m.cpp", "m.cppm", "module"), ("m.cppm", "part.cppm", "module")]
+
+
+def test_if_0_hides_its_includes_but_not_those_of_its_else() -> None:
+    text = "#if 0\n#include <a.h>\n#if X\n#include <b.h>\n#endif\n#else\n#include <c.h>\n#endif\n"
+    text += (
+        "#if 1\n#include <d.h>\n#endif\n#ifdef X\n#include <e.h>\n#else\n#include <f.h>\n#endif\n"
+    )
+    found = [one.target for one in parse("C", text).imports]
+    assert found == ["c.h", "d.h", "e.h", "f.h"]
+
+
+def test_a_name_may_stand_for_a_header() -> None:
+    files = [
+        SourceFile("include/ft/names.h", "C", "#define FT_GLYPH_H <ft/glyph.h>\n"),
+        SourceFile("include/ft/glyph.h", "C", ""),
+        SourceFile("src/own.h", "C", ""),
+        SourceFile("src/other.h", "C", ""),
+        SourceFile("src/a.c", "C", '#include FT_GLYPH_H\n#define OWN "own.h"\n#include OWN\n'),
+        SourceFile("src/b.c", "C", '#define OWN "other.h"\n#include OWN\n#include UNKNOWN\n'),
+        SourceFile("src/c.c", "C", "#include OWN\n"),
+    ]
+    edges = [(edge.importer, edge.imported, edge.line) for edge in import_edges(files)]
+    assert edges == [
+        ("src/a.c", "include/ft/glyph.h", 1),
+        ("src/a.c", "src/own.h", 3),
+        ("src/b.c", "src/other.h", 2),
+    ]
