@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gristmill import lineage, retention
+from gristmill import lineage, removal, retention
 from gristmill.artifacts import Artifact, Store
+from gristmill.corpus.piece_cache import KEEP_DAYS, PieceCache
 from gristmill.errors import StoreError
 from gristmill.tags import promote, tags
 from jobs import endpoint
@@ -74,19 +75,42 @@ def _row(artifact: Artifact, promoted: set[str]) -> dict[str, Any]:
 
 @store_app.command("rm")
 def rm_command(
-    label: LabelArgument,
+    label: Annotated[str | None, typer.Argument(metavar="[NAME[@VERSION]]")] = None,
     store: StoreOption = DEFAULT_STORE,
     force: Annotated[
         bool, typer.Option("--force", help="Even when others were made from it.")
     ] = False,
+    repository: Annotated[
+        str | None,
+        typer.Option("--repository", metavar="NAME", help="All that holds it, models too."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove one artifact; refused while others were made from it or it is promoted."""
-    gone = retention.remove(Store.open(absolute_store(store)), label, force=force)
+    """Remove one artifact, refused while it is needed; or all that hold a repository."""
+    opened = Store.open(absolute_store(store))
+    if (label is None) == (repository is None):
+        raise typer.BadParameter("give an artifact, or --repository NAME")
+    if label is not None:
+        gone = retention.remove(opened, label, force=force)
+        if as_json:
+            say_json({"removed": gone.label})
+        else:
+            say(f"removed {gone.label}")
+        return
+    assert repository is not None
+    held = [item for item in removal.holders(opened, repository) if item.artifact is not None]
+    if held and not yes:
+        say(f"these hold {repository}: {', '.join(item.label for item in held)}")
+        typer.confirm("remove them all, and keep their records?", abort=True)
+    done = removal.remove_repository(opened, repository)
+    labels = [artifact.label for artifact in done.artifacts]
     if as_json:
-        say_json({"removed": gone.label})
-    else:
-        say(f"removed {gone.label}")
+        say_json({"removed": labels, "pieces": done.num_pieces})
+        return
+    for name in labels:
+        say(f"removed {name}; its record is kept")
+    say(f"removed {done.num_pieces} tables of its pieces; name it in corpus.opt_out to keep it out")
 
 
 @store_app.command("gc")
@@ -107,6 +131,7 @@ def gc_command(
     done = retention.collect(
         Store.open(url), keep=keep or (), in_use=in_use, drafts=drafts, dry_run=dry_run
     )
+    num_cached = PieceCache.of(Store.open(url)).sweep(dry_run=dry_run)
     if as_json:
         say_json(
             {
@@ -114,6 +139,7 @@ def gc_command(
                 "drafts": list(done.drafts),
                 "kept": [artifact.label for artifact in done.kept],
                 "num_bytes": done.num_bytes,
+                "cache_bytes": num_cached,
                 "dry_run": dry_run,
             }
         )
@@ -122,6 +148,8 @@ def gc_command(
     for name in [*(artifact.label for artifact in done.removed), *done.drafts]:
         say(f"{verb} {name}")
     say(f"{verb} {len(done.removed)} artifacts, {short(done.num_bytes)}B; kept {len(done.kept)}")
+    if num_cached:
+        say(f"{verb} {short(num_cached)}B of pieces that no corpus read for {KEEP_DAYS:g} days")
 
 
 @app.command("promote")
@@ -144,13 +172,24 @@ def promote_command(
 @app.command("lineage")
 def lineage_command(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL[@VERSION]|URL", help="An artifact, or an endpoint.")
-    ],
+        str | None,
+        typer.Argument(metavar="[MODEL[@VERSION]|URL]", help="An artifact, or an endpoint."),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
+    repository: Annotated[
+        str | None,
+        typer.Option("--repository", metavar="NAME", help="The other way: who holds, or held, it."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a model was made of, back to every repository, its revision and licence."""
     opened = Store.open(absolute_store(store))
+    if (model is None) == (repository is None):
+        raise typer.BadParameter("give an artifact or endpoint, or --repository NAME")
+    if repository is not None:
+        _show_holders(removal.holders(opened, repository), repository, as_json)
+        return
+    assert model is not None
     labels = _served_labels(model) if model.startswith(("http://", "https://")) else [model]
     walks = {}
     for label in labels:
@@ -162,6 +201,22 @@ def lineage_command(
         return
     for walk in walks.values():
         _show(walk)
+
+
+def _show_holders(found: list[removal.Holder], repository: str, as_json: bool) -> None:
+    if as_json:
+        say_json(
+            [
+                {"label": item.label, "stage": item.record.stage, "removed": item.record.removed}
+                for item in found
+            ]
+        )
+        return
+    if not found:
+        say(f"nothing in the store holds or held {repository}")
+    for item in found:
+        state = f"removed {item.record.removed}" if item.record.removed else "holds it"
+        say(f"{item.label}  {item.record.stage}  {state}")
 
 
 def _served_labels(url: str) -> list[str]:

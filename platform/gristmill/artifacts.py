@@ -78,6 +78,8 @@ class Record(_Frozen):
     wall_time_s: float = 0.0
     files: dict[str, int] = {}
     """Size in bytes of every file, by path inside the artifact."""
+    removed: str = ""
+    """When and why the files were removed; only on the record that a removal leaves."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,25 @@ class Storage:
             return self.filesystem.open_output_stream(self.where(path), compression=None)
         except OSError as error:
             raise StoreError(f"store {self.url} cannot be written: {error}") from error
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[Any]:
+        """Open a file for writing that appears when the block ends well. Raises StoreError."""
+        here = self.local()
+        if here is None:  # an object store shows an object when its stream is closed
+            with self.open_output(path) as stream:
+                yield stream
+            return
+        aside = here / f"{path}.{secrets.token_hex(4)}.part"
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as stream:
+                yield stream
+            aside.replace(here / path)
+        except OSError as error:
+            raise StoreError(f"store {self.url} cannot be written: {error}") from error
+        finally:
+            aside.unlink(missing_ok=True)
 
     def delete(self, path: str) -> None:
         """Remove a file or a folder with all below it; nothing happens when it is not there."""

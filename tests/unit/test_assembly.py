@@ -4,21 +4,28 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from gristmill.corpus.assembly import origins_of, write_part
+from gristmill.corpus.assembly import Making, write_part
 from gristmill.corpus.config import CorpusSection, Dedup, HeldOut, TableSource
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.documents import Document, read_documents
-from gristmill.corpus.parts import part_path, piece_path, plan_parts, read_table, write_table
+from gristmill.corpus.parts import (
+    part_path,
+    piece_path,
+    plan_parts,
+    plan_path,
+    read_table,
+    tally,
+    write_table,
+)
 from gristmill.corpus.pieces import merged_sketches, plan_pieces, read_piece, sketch_table
 from gristmill.corpus.selection import INPUT, select
 from gristmill.corpus.showing import report
 from gristmill.corpus.sources import open_sources
-from gristmill.corpus.summary import repositories_table, summarise
+from gristmill.corpus.summary import origins_of, repositories_table, summarise
 from gristmill.storage import Storage
 from tests.made_repositories import module, section_of, write_repositories
 
@@ -34,7 +41,7 @@ class Made:
     def __init__(self, section: CorpusSection, folder: Path, seed: int = 1) -> None:
         self.storage = Storage.open(str(folder))
         repositories = open_sources(section)
-        pieces = plan_pieces(repositories, section)
+        pieces = list(plan_pieces(repositories, section))
         benchmarks = Benchmarks.load(section.decontaminate)
         tables, sketches = [], []
         for number, piece in enumerate(pieces):
@@ -44,12 +51,17 @@ class Made:
             column = pa.array([number] * table.num_rows, pa.int32())
             tables.append(table.select([*INPUT, "signature"]).append_column("piece", column))
         self.plan = select(pa.concat_tables(tables), merged_sketches(sketches), section, seed, {})
-        origins = origins_of(self.plan, pieces)
-        counts: list[dict[str, Any]] = []
-        for number, part in enumerate(plan_parts(self.plan)):
-            counts += write_part(self.storage, number, part, origins, section, seed)
-        self.repositories = repositories_table(self.plan, counts, origins)
-        self.summary = summarise(self.plan, self.repositories)
+        write_table(self.storage, plan_path(0), self.plan)
+        tallies = tally(self.plan, 0)
+        self.origins = origins_of(tallies, lambda piece: pieces[piece].repository)
+        self.making = Making(section, seed, {n: f"piece {n}" for n in range(len(pieces))})
+        self.parts = list(plan_parts(tallies))
+        self.written = [
+            write_part(self.storage, part, self.origins, self.making) for part in self.parts
+        ]
+        counts = [row for part in self.written for row in part.counts]
+        self.repositories = repositories_table(tallies, counts, self.origins)
+        self.summary = summarise(tallies, self.repositories)
 
     def documents(self, split: str = "train") -> Sequence[Document]:
         return list(read_documents(self.storage, split))

@@ -27,4 +27,4 @@ def test_what_is_read_from_end_to_end_counts_with_its_size(tmp_path: Path) -> No
     path.write_text('{"content": "x = 1", "path": "a.py"}\n')
     section = CorpusSection(sources=(TableSource(kind="table", paths=(str(path),)),))
     (piece,) = plan_pieces(open_sources(section), section)
-    assert (piece.paths, piece.num_bytes) == (None, path.stat().st_size)
+    assert (piece.last, piece.num_bytes) == (None, path.stat().st_size)

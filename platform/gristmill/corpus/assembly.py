@@ -3,13 +3,17 @@
 Edges are resolved over every source file that was parsed, the left-out ones among them, so that the
 graph is the repository's; order and components are those of the files that stay. A held-out file is a
 document of its own when the split is by file; otherwise held-out repositories are made like others.
+
+A part that is there (an interrupted attempt's) or that an older artifact made from the same rows is not
+made again: its key is everything that it depends on.
 """
 
 import hashlib
+import json
 import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -19,20 +23,27 @@ from gristmill.artifacts import SourceIdentity
 from gristmill.corpus import documents
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.files import SourceFile
-from gristmill.corpus.imports import Edge, Parsed, edge_row, import_edges
+from gristmill.corpus.imports import LANGUAGES, Edge, Parsed, edge_row, import_edges
 from gristmill.corpus.languages import comment_line
 from gristmill.corpus.order import order, violations
 from gristmill.corpus.parts import (
     EDGES,
     REJECTS,
-    from_rows,
+    WORK,
+    Part,
+    TableWriter,
     part_path,
     piece_path,
+    plan_path,
     read_table,
-    write_table,
 )
-from gristmill.corpus.pieces import Piece
+from gristmill.corpus.texts import Texts
+from gristmill.errors import StoreError
 from gristmill.storage import Storage
+
+KINDS = {"documents": documents.SCHEMA, "edges": EDGES, "rejects": REJECTS}
+"""The tables of a part."""
+Counts = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -44,137 +55,234 @@ class Origin:
     kind: str
 
 
-def origins_of(plan: pa.Table, pieces: Sequence[Piece]) -> dict[str, Origin]:
-    """Return the origin of every repository of a plan; one inside a table has its table's."""
-    found: dict[str, Origin] = {}
-    for name, number in zip(plan["repository"].to_pylist(), plan["piece"].to_pylist(), strict=True):
-        if name not in found:
-            source = pieces[number].repository
-            found[name] = Origin(source.identity, source.source.domain, source.source.kind)
-    return found
+@dataclass(frozen=True)
+class Older:
+    """A part that an artifact in the store has."""
+
+    url: str
+    number: int
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Making:
+    """What every part of one corpus is made with."""
+
+    section: CorpusSection
+    seed: int
+    piece_keys: Mapping[int, str]
+    """By piece: what tells its table from any other."""
+    code: str = ""
+    """Hash of the code that makes parts."""
+    older: Mapping[str, Older] = field(default_factory=dict)
+    """By key of a part."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A part that is there now."""
+
+    number: int
+    key: str
+    counts: Counts
+    """One row a repository."""
+    made: bool
+    """False when it was kept or copied."""
 
 
 @dataclass
 class _Repository:
-    """One repository's rows: the plan's joined with its pieces'."""
+    """One repository's rows: the plan's joined with its pieces'; `text` is the number in `texts`."""
 
     name: str
     rows: list[dict[str, Any]]
+    texts: Texts
+
+    def text(self, row: Mapping[str, Any]) -> bytes:
+        return self.texts.read(row["text"])
 
     def edges(self) -> list[Edge]:
         """Return the import edges between its parsed or staying files."""
         files, parsed, configs = [], {}, {}
         for row in self.rows:
+            path, language = row["path"], row["language"]
             if row["config"]:
-                configs[row["path"]] = row["text"]
+                configs[path] = self.text(row).decode()
             known: Parsed | None = pickle.loads(row["parsed"]) if row["parsed"] else None
             if known is not None:
-                parsed[row["path"]] = known
-            if known is not None or row["split"]:
-                files.append(SourceFile(row["path"], row["language"], row["text"] or ""))
+                parsed[path] = known
+                files.append(SourceFile(path, language, ""))
+            elif row["split"]:
+                text = self.text(row).decode() if language in LANGUAGES else ""
+                files.append(SourceFile(path, language, text))
         return import_edges(files, parsed, configs)
 
 
 def write_part(
+    storage: Storage, part: Part, origins: Mapping[str, Origin], making: Making
+) -> Written:
+    """Leave a part's tables in `storage`: kept, copied or made."""
+    plan = _plan(storage, part)
+    key = part_key(plan, part, origins, making)
+    marker = f"{WORK}/part-{part.number:05d}.json"
+    if storage.exists(marker):
+        told = json.loads(storage.read_bytes(marker))
+        if told["key"] == key:
+            return Written(part.number, key, told["counts"], made=False)
+    older = making.older.get(key)
+    copied = older is not None and _copied(storage, part.number, older)
+    if older is not None and copied:
+        counts = older.counts
+    else:
+        counts = _made(storage, part, plan, origins, making)
+    storage.write_bytes(marker, json.dumps({"key": key, "counts": counts}).encode())
+    return Written(part.number, key, counts, made=not copied)
+
+
+def part_key(plan: pa.Table, part: Part, origins: Mapping[str, Origin], making: Making) -> str:
+    """Return the hash of everything that the part's bytes depend on."""
+    section = making.section
+    rows = plan.to_pylist()
+    for row in rows:
+        row["piece"] = making.piece_keys[row["piece"]]
+    values = {
+        "code": making.code,
+        "order": section.order,
+        "path_comment": section.path_comment,
+        "held_out": section.held_out.by,
+        "seed": making.seed if section.order == "random" else None,
+        "origins": [
+            (name, origins[name].identity.model_dump(), origins[name].domain, origins[name].kind)
+            for name in part.repositories
+        ],
+        "plan": rows,
+    }
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _plan(storage: Storage, part: Part) -> pa.Table:
+    tables = [
+        read_table(storage, plan_path(batch), repositories=part.repositories)
+        for batch in part.batches
+    ]
+    up = "ascending"
+    plan = pa.concat_tables(tables)
+    return plan.sort_by([("repository", up), ("path", up), ("piece", up)]).combine_chunks()
+
+
+def _copied(storage: Storage, number: int, older: Older) -> bool:
+    """Copy a part of an older artifact; say whether it was still there."""
+    source = Storage.open(older.url)
+    try:
+        for kind in KINDS:
+            data = source.read_bytes(part_path(kind, older.number))
+            storage.write_bytes(part_path(kind, number), data)
+    except StoreError:
+        return False
+    return True
+
+
+def _made(
     storage: Storage,
-    number: int,
+    part: Part,
     plan: pa.Table,
     origins: Mapping[str, Origin],
-    section: CorpusSection,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Write part `number` of documents, rejects and edges; return one row of counts a repository."""
-    document_rows: list[dict[str, Any]] = []
-    reject_rows: list[dict[str, Any]] = []
-    edge_rows: list[dict[str, Any]] = []
+    making: Making,
+) -> Counts:
     counts = []
-    for repository in _repositories(storage, plan):
-        edges = repository.edges()
-        origin = origins[repository.name]
-        made = list(_documents(repository, edges, origin, section, seed))
-        document_rows += made
-        edge_rows += [edge_row(repository.name, edge) for edge in edges]
-        rejects = [row for row in repository.rows if row["reason"]]
-        reject_rows += [{name: row[name] for name in REJECTS.names} for row in rejects]
-        ordered = [[file["path"] for file in row["files"]] for row in made]
-        broken = violations(ordered, edges)
-        counts.append(
-            {
-                "repository": repository.name,
-                "num_documents": len(made),
-                "num_edges": len(edges),
-                "num_ordered_edges": broken.num_edges,
-                "num_broken_edges": broken.num_broken,
-                "bytes_kept": sum(row["num_bytes"] for row in made),
-            }
-        )
-    for kind, rows, schema in (
-        ("rejects", reject_rows, REJECTS),
-        ("edges", edge_rows, EDGES),
-        ("documents", document_rows, documents.SCHEMA),
-    ):
-        write_table(storage, part_path(kind, number), from_rows(rows, schema))
+
+    def table(kind: str) -> TableWriter:
+        return TableWriter(storage, part_path(kind, part.number), KINDS[kind])
+
+    with table("documents") as made, table("edges") as edge_table, table("rejects") as rejects:
+        for repository in _repositories(storage, plan):
+            with repository.texts:
+                edges = repository.edges()
+                edge_table.add(edge_row(repository.name, edge) for edge in edges)
+                gone = [row for row in repository.rows if row["reason"]]
+                rejects.add({name: row[name] for name in REJECTS.names} for row in gone)
+                ordered, num_bytes = [], 0
+                origin = origins[repository.name]
+                for document in _documents(repository, edges, origin, making):
+                    made.add([document], document["num_bytes"])
+                    ordered.append([file["path"] for file in document["files"]])
+                    num_bytes += document["num_bytes"]
+            broken = violations(ordered, edges)
+            counts.append(
+                {
+                    "repository": repository.name,
+                    "num_documents": len(ordered),
+                    "num_edges": len(edges),
+                    "num_ordered_edges": broken.num_edges,
+                    "num_broken_edges": broken.num_broken,
+                    "bytes_kept": num_bytes,
+                }
+            )
     return counts
 
 
 def _repositories(storage: Storage, plan: pa.Table) -> Iterator[_Repository]:
-    """Yield the plan's repositories with their texts, at most one in memory where pieces allow it."""
-    names = plan["repository"].to_pylist()
+    """Yield the plan's repositories with their texts, one after the other."""
+    runs = pc.run_end_encode(plan["repository"].combine_chunks())
     start = 0
-    for row in range(1, len(names) + 1):
-        if row == len(names) or names[row] != names[start]:
-            yield _joined(storage, names[start], plan.slice(start, row - start))
-            start = row
+    for name, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield _joined(storage, name, plan.slice(start, end - start))
+        start = end
 
 
 def _joined(storage: Storage, name: str, plan: pa.Table) -> _Repository:
-    texts: dict[tuple[int, str], dict[str, Any]] = {}
-    for piece in sorted(set(plan["piece"].to_pylist())):
-        columns = ["repository", "path", "config", "parsed", "text"]
-        table = read_table(storage, piece_path(piece), columns)
-        table = table.filter(pc.field("repository") == name)
-        for row in table.drop_columns(["repository"]).to_pylist():
-            texts.setdefault((piece, row["path"]), row)
-    rows = [row | texts[row["piece"], row["path"]] for row in plan.to_pylist()]
-    return _Repository(name, rows)
+    """Read the rows of a repository from its pieces' tables, one table in memory at a time."""
+    texts = Texts()
+    found: dict[tuple[int, str], dict[str, Any]] = {}
+    columns = ["repository", "path", "config", "parsed", "text"]
+    for piece in sorted(plan["piece"].unique().to_pylist()):
+        table = read_table(storage, piece_path(piece), columns, [name])
+        numbers = texts.add(table["text"])
+        rows = table.drop_columns(["repository", "text"]).to_pylist()
+        for number, row in zip(numbers, rows, strict=True):
+            found.setdefault((piece, row["path"]), row | {"text": number})
+    rows = [row | found[row["piece"], row["path"]] for row in plan.to_pylist()]
+    return _Repository(name, rows, texts)
 
 
 def _documents(
-    repository: _Repository,
-    edges: Sequence[Edge],
-    origin: Origin,
-    section: CorpusSection,
-    seed: int,
+    repository: _Repository, edges: Sequence[Edge], origin: Origin, making: Making
 ) -> Iterator[dict[str, Any]]:
+    section = making.section
     by_path = {row["path"]: row for row in repository.rows if row["split"]}
     for split in ("train", "held_out"):
         paths = [path for path, row in by_path.items() if row["split"] == split]
         if split == "held_out" and section.held_out.by == "file":
             components = [[path] for path in sorted(paths)]
         else:
-            components = order(paths, edges, section.order, seed, repository.name)
+            components = order(paths, edges, section.order, making.seed, repository.name)
         for component in components:
-            yield _document([by_path[path] for path in component], split, origin, section)
+            rows = [by_path[path] for path in component]
+            yield _document(repository, rows, split, origin, section.path_comment)
 
 
 def _document(
-    rows: Sequence[Mapping[str, Any]], split: str, origin: Origin, section: CorpusSection
+    repository: _Repository,
+    rows: Sequence[Mapping[str, Any]],
+    split: str,
+    origin: Origin,
+    path_comment: bool,
 ) -> dict[str, Any]:
     identity = origin.identity
-    digest = hashlib.sha256(f"{rows[0]['repository']}\0{identity.revision}".encode())
+    digest = hashlib.sha256(f"{repository.name}\0{identity.revision}".encode())
     sizes: Counter[str] = Counter()
     files = []
     for row in rows:
-        text, path, language = row["text"], row["path"], row["language"]
+        path, language, text = row["path"], row["language"], repository.text(row)
         digest.update(f"\0{path}\0".encode("utf-8", "surrogateescape"))
-        digest.update(text.encode())
-        sizes[language] += len(text.encode())
-        header = comment_line(language, path) if section.path_comment else ""
+        digest.update(text)
+        sizes[language] += len(text)
+        header = comment_line(language, path) if path_comment else ""
         files.append({"path": path, "language": language, "header": header, "text": text})
     licences = sorted({row["licence"] for row in rows})
     return {
         "document": digest.hexdigest(),
-        "repository": rows[0]["repository"],
+        "repository": repository.name,
         "revision": identity.revision,
         "licence": licences[0] if len(licences) == 1 else " AND ".join(f"({x})" for x in licences),
         "domain": origin.domain,

@@ -212,5 +212,9 @@ class CorpusSection(Section):
     """None reads in the worker's own process, where a crash of a parser is the worker's."""
     max_repository_bytes: int | None = None
     """Source bytes read of one repository, folder by folder; None reads all."""
+    opt_out: tuple[str, ...] = ()
+    """Repositories to leave out without a trace, by name or pattern (`*`, `?`), in any case."""
+    cache_bytes: int = context(20_000_000_000, ge=0)
+    """What the store keeps of tables of read pieces, so that only what changed is read again."""
     workers: int | None = context(None)
     """Worker processes; None takes the data pool's CPUs."""

@@ -1,14 +1,17 @@
 """Pieces: what one worker reads at a time, and the table it makes of it.
 
-A piece is a part of one repository, of at most `PIECE_BYTES`, so that one large repository does not
-hold up the rest. Reading a piece gives one row a file: its verdict, its text when it stays, what it
+A piece is a range of one repository's listing, of about `PIECE_BYTES` to read, so that one large
+repository does not hold up the rest. It names the range, not the files: the worker lists the repository
+again (the listing is a function of its content, and is checked), so that nobody ever holds the paths of
+the whole corpus. Reading a piece gives one row a file: its verdict, its text when it stays, what it
 imports, its content hash and MinHash signature. The rows of all pieces are what dedup, order and the
 split are decided from; the texts are read again only by whoever writes the documents.
 """
 
 import pickle
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +21,15 @@ import xxhash
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.judging import Judged, judge, refused_unread
+from gristmill.corpus.opt_out import wants_out
 from gristmill.corpus.signatures import Signatures, file_signatures, union_signature
 from gristmill.corpus.sources import kind_of, read_files
 from gristmill.corpus.sources.repository import Bytes, Entry, Repository
 from gristmill.corpus.watch import Watch
+from gristmill.errors import SourceError
 
 PIECE_BYTES = 4_000_000
+_PIECE_FILES = 10_000
 _EXCERPT_CHARS = 600
 _PLAIN = Watch()
 
@@ -49,19 +55,36 @@ SKETCHES = pa.schema([("repository", pa.string()), ("sketch", pa.binary())])
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of one repository. `paths` is None when the source can only be read from end to end."""
+    """Files `first` to `last` of one repository's listing; no `last` where it can only be read whole."""
 
     repository: Repository
-    paths: tuple[str, ...] | None
-    refused: tuple[Judged, ...]
-    """Files that are left out unread; they are reported with the piece."""
+    first: int
+    last: int | None
     num_bytes: int
-    """Of the files to read; of the archive or table as it lies there where `paths` is None."""
+    """Of the files to read; of the archive or table as it lies there where there is no listing."""
+    listing: int
+    """Hash of the listed paths and sizes in the range."""
 
 
-def plan_pieces(repositories: Sequence[Repository], section: CorpusSection) -> list[Piece]:
-    """Return the pieces of all repositories, in an order that depends on their content alone."""
-    return [piece for repository in repositories for piece in _split(repository, section)]
+@dataclass(frozen=True)
+class _Listing:
+    """What a repository holds, before anything of it is read."""
+
+    entries: tuple[Entry, ...]
+    refused: Mapping[str, Judged]
+    """Files that are left out unread, by path."""
+
+    def digest(self, first: int, last: int) -> int:
+        state = xxhash.xxh3_64()
+        for entry in self.entries[first:last]:
+            state.update(f"{entry.path}\0{entry.num_bytes}\0".encode("utf-8", "surrogateescape"))
+        return state.intdigest()
+
+
+def plan_pieces(repositories: Iterable[Repository], section: CorpusSection) -> Iterator[Piece]:
+    """Yield the pieces of all repositories, in an order that depends on their content alone."""
+    for repository in repositories:
+        yield from _split(repository, section)
 
 
 def read_piece(
@@ -74,19 +97,22 @@ def read_piece(
     """
     rows: list[tuple[str, str, Judged]] = []
     identity = piece.repository.identity
-    for item in read_files(piece.repository, piece.paths, watch):
+    paths, refused = _contents(piece, section)
+    for item in read_files(piece.repository, paths, watch):
         repository = _printable(item.repository) or identity.repository
+        if wants_out(repository, section.opt_out):
+            continue
         if isinstance(item, Bytes):
             licence = _printable(item.licence) or identity.licence
             judged = judge(_printable(item.path), item.data, licence, section)
             rows.append((repository, licence, judged))
         else:
             path, detail = _printable(item.path), _printable(item.detail)
-            refused = Judged(path, "", item.num_bytes, item.reason, detail)
-            rows.append((repository, identity.licence, refused))
-    for unread in piece.refused:
-        refused = replace(unread, path=_printable(unread.path))
-        rows.append((identity.repository, identity.licence, refused))
+            unread = Judged(path, "", item.num_bytes, item.reason, detail)
+            rows.append((repository, identity.licence, unread))
+    for verdict in refused:
+        verdict = replace(verdict, path=_printable(verdict.path))
+        rows.append((identity.repository, identity.licence, verdict))
     return _table(rows, section, benchmarks)
 
 
@@ -95,56 +121,84 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def _contents(
+    piece: Piece, section: CorpusSection
+) -> tuple[tuple[str, ...] | None, tuple[Judged, ...]]:
+    """Return the paths to read, None for all, and the files to refuse. Raises SourceError."""
+    if piece.last is None:
+        return None, ()
+    listing = _listing(piece.repository, section)
+    if listing is None or listing.digest(piece.first, piece.last) != piece.listing:
+        raise SourceError(
+            f"repository {piece.repository.name} changed while it was read "
+            f"({piece.repository.locator}); run again when nobody writes to it"
+        )
+    paths, refused = [], []
+    for entry in listing.entries[piece.first : piece.last]:
+        verdict = listing.refused.get(entry.path)
+        if verdict is None:
+            paths.append(entry.path)
+        else:
+            refused.append(verdict)
+    return tuple(paths), tuple(refused)
+
+
 def _split(repository: Repository, section: CorpusSection) -> Iterator[Piece]:
+    listing = _listing(repository, section)
+    if listing is None:
+        size = Path(repository.locator).stat().st_size
+        yield Piece(repository, 0, None, size, 0)
+        return
+    first, size = 0, 0
+    last_entry = len(listing.entries) - 1
+    for at, entry in enumerate(listing.entries):
+        if entry.path not in listing.refused:
+            size += entry.num_bytes
+        if size >= PIECE_BYTES or at - first + 1 >= _PIECE_FILES or at == last_entry:
+            yield Piece(repository, first, at + 1, size, listing.digest(first, at + 1))
+            first, size = at + 1, 0
+
+
+@lru_cache(maxsize=2)
+def _listing(repository: Repository, section: CorpusSection) -> _Listing | None:
     entries = kind_of(repository).entries(repository)
     if entries is None:
-        yield Piece(repository, None, (), Path(repository.locator).stat().st_size)
-        return
+        return None
     licence = repository.identity.licence
     wanted: list[Entry] = []
-    refused: list[Judged] = []
+    refused: dict[str, Judged] = {}
     for entry in entries:
         verdict = refused_unread(entry.path, entry.num_bytes, licence, section)
         if verdict is None:
             wanted.append(entry)
         else:
-            refused.append(verdict)
-    wanted, over = _capped(repository, wanted, section.max_repository_bytes)
-    refused += over
-    start, size = 0, 0
-    for at, entry in enumerate(wanted):
-        size += entry.num_bytes
-        if size >= PIECE_BYTES or at == len(wanted) - 1:
-            paths = tuple(item.path for item in wanted[start : at + 1])
-            yield Piece(repository, paths, tuple(refused), size)
-            start, size, refused = at + 1, 0, []
-    if refused:
-        yield Piece(repository, (), tuple(refused), 0)
+            refused[entry.path] = verdict
+    for verdict in _over_limit(repository, wanted, section.max_repository_bytes):
+        refused[verdict.path] = verdict
+    return _Listing(tuple(entries), refused)
 
 
-def _capped(
-    repository: Repository, entries: list[Entry], limit: int | None
-) -> tuple[list[Entry], list[Judged]]:
-    """Keep files folder by folder, in an order by hash, as far as the limit lets them in."""
+def _over_limit(
+    repository: Repository, entries: Sequence[Entry], limit: int | None
+) -> list[Judged]:
+    """Refuse what goes beyond the limit when files are taken folder by folder, in an order by hash."""
     if limit is None or sum(entry.num_bytes for entry in entries) <= limit:
-        return entries, []
+        return []
 
     def place(entry: Entry) -> tuple[int, str]:
         folder = entry.path.rpartition("/")[0]
-        return xxhash.xxh3_64_intdigest(f"{repository.name}\0{folder}".encode()), entry.path
+        name = f"{repository.name}\0{folder}".encode("utf-8", "surrogateescape")
+        return xxhash.xxh3_64_intdigest(name), entry.path
 
-    kept: set[str] = set()
+    over = []
     size = 0
+    detail = f"repository cut to {limit} bytes"
     for entry in sorted(entries, key=place):
         if size + entry.num_bytes <= limit:
-            kept.add(entry.path)
             size += entry.num_bytes
-    detail = f"repository cut to {limit} bytes"
-    return [entry for entry in entries if entry.path in kept], [
-        Judged(entry.path, "", entry.num_bytes, "repository_cap", detail)
-        for entry in entries
-        if entry.path not in kept
-    ]
+        else:
+            over.append(Judged(entry.path, "", entry.num_bytes, "repository_cap", detail))
+    return over
 
 
 def _table(

@@ -1,13 +1,14 @@
 """What a corpus amounts to: one row a repository, and the counts and metrics of its record."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from gristmill.corpus.assembly import Origin
+from gristmill.corpus.sources.repository import Repository
 
 RULE_REASONS = frozenset({"mean_line", "max_line", "alphabetic", "xml", "html", "data_size"})
 """The paper's rule filters."""
@@ -47,8 +48,21 @@ class Summary:
     metrics: dict[str, float]
 
 
+def origins_of(tallies: pa.Table, repository_of: Callable[[int], Repository]) -> dict[str, Origin]:
+    """Return the origin of every repository; one inside a table has its table's.
+
+    `repository_of` returns what a piece is a part of.
+    """
+    first = tallies.group_by("repository", use_threads=False).aggregate([("piece", "min")])
+    found: dict[str, Origin] = {}
+    for row in first.to_pylist():
+        source = repository_of(row["piece_min"])
+        found[row["repository"]] = Origin(source.identity, source.source.domain, source.source.kind)
+    return found
+
+
 def repositories_table(
-    plan: pa.Table, counts: Sequence[Mapping[str, Any]], origins: Mapping[str, Origin]
+    tallies: pa.Table, counts: Sequence[Mapping[str, Any]], origins: Mapping[str, Origin]
 ) -> pa.Table:
     """Return one row a repository, by name; one inside a table has its table's revision and digest."""
     files: Counter[str] = Counter()
@@ -56,13 +70,13 @@ def repositories_table(
     held_out: Counter[str] = Counter()
     read: Counter[str] = Counter()
     licence: dict[str, str] = {}
-    names = ("repository", "licence", "num_bytes", "split")
-    for name, its, num_bytes, split in zip(*(plan[n].to_pylist() for n in names), strict=True):
-        files[name] += 1
-        kept[name] += bool(split)
-        held_out[name] += split == "held_out"
-        read[name] += num_bytes
-        licence.setdefault(name, its)
+    for row in tallies.to_pylist():
+        name, num_files = row["repository"], row["num_files"]
+        files[name] += num_files
+        kept[name] += num_files if row["split"] else 0
+        held_out[name] += num_files if row["split"] == "held_out" else 0
+        read[name] += row["num_bytes"]
+        licence[name] = min(licence.get(name, row["licence"]), row["licence"])
     rows = []
     for row in sorted(counts, key=lambda row: str(row["repository"])):
         name = row["repository"]
@@ -85,46 +99,37 @@ def repositories_table(
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def summarise(plan: pa.Table, repositories: pa.Table) -> Summary:
+def summarise(tallies: pa.Table, repositories: pa.Table) -> Summary:
     """Return the counts and metrics of the corpus record."""
-    reasons = Counter(plan["reason"].to_pylist())
-    splits = Counter(plan["split"].to_pylist())
+    reasons: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    splits: Counter[str] = Counter()
+    for row in tallies.to_pylist():
+        reasons[row["reason"]] += row["num_files"]
+        sizes[row["reason"]] += row["num_bytes"]
+        splits[row["split"]] += row["num_files"]
 
     def total(column: str) -> int:
         return sum(repositories[column].to_pylist())
 
-    ruled, passed = _rule_bytes(plan)
+    unread = ("repository_cap", "language", "too_large")
     counts = {
         "repositories": repositories.num_rows,
-        "files": plan.num_rows,
+        "files": sum(splits.values()),
         "files_kept": splits["train"] + splits["held_out"],
         "files_held_out": splits["held_out"],
         "documents": total("num_documents"),
         "edges": total("num_edges"),
-        "bytes_read": sum(
-            size
-            for size, reason in zip(
-                plan["num_bytes"].to_pylist(), plan["reason"].to_pylist(), strict=True
-            )
-            if reason not in ("repository_cap", "language", "too_large")
-        ),
+        "bytes_read": sum(size for reason, size in sizes.items() if reason not in unread),
         "bytes_kept": total("bytes_kept"),
         **{f"rejects_{name}": reasons[name] for name in sorted(reasons) if name},
     }
+    ruled = sum(size for reason, size in sizes.items() if reason not in _NEVER_RULED)
+    dropped = sum(sizes[reason] for reason in RULE_REASONS)
     ordered = total("num_ordered_edges")
     metrics = {
-        "rule_kept_share": passed / max(ruled, 1),
+        "rule_kept_share": (ruled - dropped) / max(ruled, 1),
         "kept_share": counts["bytes_kept"] / max(counts["bytes_read"], 1),
         "edges_broken_share": total("num_broken_edges") / max(ordered, 1),
     }
     return Summary(counts, metrics)
-
-
-def _rule_bytes(plan: pa.Table) -> tuple[int, int]:
-    """Return the bytes that the paper's rules saw, and those they let pass."""
-    ruled = passed = 0
-    for size, reason in zip(plan["num_bytes"].to_pylist(), plan["reason"].to_pylist(), strict=True):
-        if reason not in _NEVER_RULED:
-            ruled += size
-            passed += 0 if reason in RULE_REASONS else size
-    return ruled, passed

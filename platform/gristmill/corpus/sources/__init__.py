@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import CorpusSection
+from gristmill.corpus.opt_out import wants_out
 from gristmill.corpus.sources import archive, folder, git, installed, table
 from gristmill.corpus.sources.repository import Bytes, Kind, Repository, Unread
 from gristmill.corpus.watch import Poison, Watch
@@ -33,7 +34,20 @@ def resolve_sources(section: CorpusSection) -> tuple[SourceIdentity, ...]:
 
 
 def open_sources(section: CorpusSection) -> list[Repository]:
-    """Return the repositories of all sources, by name, which is unique. Raises SourceError."""
+    """Return the repositories of all sources, by name, which is unique; without those that opted out.
+
+    Raises SourceError.
+    """
+    return staying(open_all(section), section)
+
+
+def staying(repositories: Sequence[Repository], section: CorpusSection) -> list[Repository]:
+    """Return the repositories that did not opt out."""
+    return [item for item in repositories if not wants_out(item.name, section.opt_out)]
+
+
+def open_all(section: CorpusSection) -> list[Repository]:
+    """Return the repositories as `open_sources` does, those that opted out among them."""
     found = [
         repository
         for source in section.sources
