@@ -35,10 +35,12 @@ _RESERVED_DOMAIN = re.compile(
     r"|site|host|email|mail)\.(?:com|org|net)|localhost|invalid|test|local|foo\.(?:com|bar)"
     r"|bar\.com|foobar\.com|acme\.(?:com|org))$"
 )
+_FILE_ENDINGS = frozenset(["py", "rs", "sh", "md", "so", "cc", "pl", "ps", "tf"])
+_IN_URL = re.compile(r"://[^\s\"'<>/]*:$")
 _NOBODY = frozenset(["git", "hg", "svn", "you", "user", "username", "someone", "name", "your.name"])
 
 _EMAIL = re.compile(
-    r"(?<![\w.+\-/@:%])(?P<hit>[A-Za-z0-9_](?:[A-Za-z0-9._+\-]{0,62}[A-Za-z0-9_+\-])?"
+    r"(?<![\w.+\-/@%])(?P<hit>[A-Za-z0-9_](?:[A-Za-z0-9._+\-]{0,62}[A-Za-z0-9_+\-])?"
     r"@(?P<domain>(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,6}(?P<top>[A-Za-z]{2,24})))"
     r"(?![\w\-@(\[]|\.\w|:\w)",
     re.ASCII,
@@ -52,11 +54,15 @@ def _is_email(candidate: Candidate) -> bool:
     local = candidate.value.partition("@")[0].lower()
     if local in _NOBODY or ".." in local:
         return False
+    if top in _FILE_ENDINGS and domain.count(".") == 1:
+        return False
+    if _IN_URL.search(candidate.line_before()):
+        return False  # a password before a host: a secret, if anything
     return _RESERVED_DOMAIN.search(domain) is None
 
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"(?<![\w.\-])(?P<hit>(?:{_OCTET}\.){{3}}{_OCTET})(?![\w\-]|\.\d)", re.ASCII)
+_IPV4 = re.compile(rf"(?<![\w.\-])(?P<hit>(?:{_OCTET}\.){{3}}{_OCTET})(?![\w\-+]|\.\d)", re.ASCII)
 _RESOLVERS = frozenset(
     [
         "8.8.8.8",
@@ -81,8 +87,8 @@ _RESOLVERS = frozenset(
     ]
 )
 _VERSION_BEFORE = re.compile(
-    r"(?i)(?:version\w*|release\w*|ver|revision|build|oid|since|upgrade\w*|updat\w+|tag|python|"
-    r"driver|firmware|sdk|changelog|section|chapter|rfc|clause|figure|table|step)\b[^\n]{0,60}$"
+    r"(?i)(?:version\w*|release\w*|ver|revision|build|oid|objectidentifier|since|upgrade\w*|updat\w+|tag|python|"
+    r"driver|firmware|sdk|changelog|sections?|chapters?|rfc|clause|figure|table|step)\b[^\n]{0,60}$"
     r"|[A-Za-z]/$|[=~<>!]=\s*[\"']?$|[<>~^]\s*[\"']?$|^\s*[#*=]+\s*\[?v?$|§\s*$"
 )
 _ADDRESS_BEFORE = re.compile(
@@ -90,6 +96,7 @@ _ADDRESS_BEFORE = re.compile(
     r"|peer|client|remote|://|ssh|telnet|route|allow|deny|ntp|redis|endpoint|@)[^\n]{0,60}$"
 )
 _SMALL = 20
+_OBJECT_IDENTIFIERS = ("1.3.6.", "2.5.4.", "2.5.29.", "2.16.")
 
 
 def _is_ipv4(candidate: Candidate) -> bool:
@@ -101,7 +108,8 @@ def _is_ipv4(candidate: Candidate) -> bool:
     if _VERSION_BEFORE.search(before):
         return False
     octets = value.split(".")
-    if all(int(octet) <= _SMALL for octet in octets) or octets[1:] == ["0", "0", "0"]:
+    small = all(int(octet) <= _SMALL for octet in octets) or octets[1:] == ["0", "0", "0"]
+    if small or value.startswith(_OBJECT_IDENTIFIERS):
         return _ADDRESS_BEFORE.search(before) is not None
     return True
 

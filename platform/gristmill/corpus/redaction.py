@@ -22,6 +22,8 @@ import pyarrow as pa
 
 from gristmill.corpus.addresses import EMAIL_RULES, IP_RULES
 from gristmill.corpus.config import Redact
+from gristmill.corpus.credentials import ASSIGNED
+from gristmill.corpus.key_shapes import SHAPES
 from gristmill.corpus.scanning import Rule, Scanner
 
 SCHEMA = pa.schema(
@@ -55,24 +57,25 @@ class Span:
 def redact(text: str, language: str, switches: Redact) -> tuple[str, tuple[Span, ...]]:
     """Return the text without secrets and addresses, and one span for each, by place.
 
-    Pure and total: any text, any language name. Where findings overlap, the earlier and longer wins.
+    Pure and total: any text, any language name. Where findings overlap, the earlier wins, then the
+    longer, then the rule that is listed first.
     """
     scanner = _scanner(switches.secrets, switches.emails, switches.ips)
     if scanner is None:
         return text, ()
-    found = [(hit.start, -hit.end, rule, hit.value) for rule, hit in scanner.find(text, language)]
+    found = sorted((hit.start, -hit.end, number) for number, hit in scanner.find(text, language))
     if not found:
         return text, ()
-    found.sort(key=lambda item: item[:2])
     spans: list[Span] = []
     pieces: list[str] = []
     at = 0
-    for start, negative_end, rule, value in found:
+    for start, negative_end, number in found:
         if start < at:
             continue
+        rule, end = scanner.rules[number], -negative_end
         pieces += (text[at:start], _PLACEHOLDERS.get(rule.kind, KEY))
-        at = -negative_end
-        spans.append(Span(rule.kind, rule.name, start, at, _digest(value, rule.kind)))
+        spans.append(Span(rule.kind, rule.name, start, end, _digest(text[start:end], rule.kind)))
+        at = end
     pieces.append(text[at:])
     return "".join(pieces), tuple(spans)
 
@@ -96,6 +99,8 @@ def span_rows(repository: str, path: str, spans: Iterable[Span]) -> list[dict[st
 @cache
 def _scanner(secrets: bool, emails: bool, ips: bool) -> Scanner | None:
     rules: list[Rule] = []
+    if secrets:
+        rules += (*SHAPES, *ASSIGNED)
     if emails:
         rules += EMAIL_RULES
     if ips:

@@ -68,8 +68,8 @@ class Scanner:
         self.rules = tuple(rules)
         self._local = threading.local()
 
-    def find(self, text: str, language: str = "") -> Iterator[tuple[Rule, Candidate]]:
-        """Yield accepted findings rule by rule as they come; they may overlap."""
+    def find(self, text: str, language: str = "") -> Iterator[tuple[int, Candidate]]:
+        """Yield (rule's number, finding) for all that the rules accept; they may overlap."""
         fired = self._fired(text)
         seen: set[tuple[int, int, int]] = set()
         for number, at in fired:
@@ -87,7 +87,7 @@ class Scanner:
                 for first, last in _spans(rule, match):
                     candidate = Candidate(text, first, last, match, language)
                     if rule.check(candidate):
-                        yield rule, candidate
+                        yield number, candidate
 
     def _fired(self, text: str) -> list[tuple[int, int]]:
         """Return (rule's number, character offset behind its trigger), by offset."""
