@@ -143,3 +143,8 @@ def test_an_unknown_signal_is_refused() -> None:
         Quality.model_validate({"limits": {"all": {"coment_share": {"max": 1.0}}}})
     with pytest.raises(ValidationError, match="signals: true"):
         Quality.model_validate({"signals": False, "limits": {"all": {"functions": {"max": 1.0}}}})
+
+
+def test_the_section_can_be_a_key() -> None:
+    assert hash(limits(functions=Limit(max=1))) == hash(limits(functions=Limit(max=1)))
+    assert hash(limits(functions=Limit(max=1))) != hash(Quality())

@@ -117,6 +117,9 @@ class Quality(Section):
     ignore: tuple[Signal, ...] = ()
     """Signals whose limits are not applied: an ablation."""
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())  # `limits` are mappings
+
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.limits and not self.signals:

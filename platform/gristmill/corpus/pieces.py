@@ -104,7 +104,8 @@ def read_piece(
             continue
         if isinstance(item, Bytes):
             licence = _printable(item.licence) or identity.licence
-            judged = judge(_printable(item.path), item.data, licence, section)
+            domain = piece.repository.source.domain
+            judged = judge(_printable(item.path), item.data, licence, section, domain)
             rows.append((repository, licence, judged))
         else:
             path, detail = _printable(item.path), _printable(item.detail)
@@ -168,7 +169,9 @@ def _listing(repository: Repository, section: CorpusSection) -> _Listing | None:
     wanted: list[Entry] = []
     refused: dict[str, Judged] = {}
     for entry in entries:
-        verdict = refused_unread(entry.path, entry.num_bytes, licence, section)
+        verdict = refused_unread(
+            entry.path, entry.num_bytes, licence, section, repository.source.domain
+        )
         if verdict is None:
             wanted.append(entry)
         else:

@@ -2,8 +2,10 @@
 
 Read are, by the names that The Stack v1, its dedup and StarCoder's data use: `content`; `path` or
 `max_stars_repo_path`; `repo_name` or `max_stars_repo_name`; the licence columns. A row without content
-or path is a reject, a line that is no JSON too. A table is one piece of work and its files are held in
-memory together: give many tables of some hundred megabytes rather than one large one.
+or path is a reject, a line that is no JSON too. Rows of prose (questions and answers, say: `text` and an
+`id`) need no path: where the source's domain is not `code`, an id or the row's number stands for it.
+A table is one piece of work and its files are held in memory together: give many tables of some hundred
+megabytes rather than one large one.
 """
 
 import gzip
@@ -25,9 +27,10 @@ from gristmill.errors import SourceError
 
 CONTENT = ("content", "text", "code")
 PATH = ("path", "max_stars_repo_path", "max_forks_repo_path", "file_path")
+ID = ("id", "answer_id", "question_id", "doc_id", "url")
 REPOSITORY = ("repo_name", "max_stars_repo_name", "repository_name", "repo", "repository")
 LICENCE = ("license", "licenses", "max_stars_repo_licenses", "detected_licenses")
-_COLUMNS = (*CONTENT, *PATH, *REPOSITORY, *LICENCE)
+_COLUMNS = (*CONTENT, *PATH, *ID, *REPOSITORY, *LICENCE)
 
 
 def repositories(source: Source) -> list[Repository]:
@@ -47,7 +50,7 @@ def repositories(source: Source) -> list[Repository]:
                 f"source 'table': {path} cannot be read: {error.strerror}; give parquet or JSONL files"
             ) from error
         if path.suffix == ".parquet":
-            _check_columns(path)
+            _check_columns(path, (CONTENT, PATH) if source.domain == "code" else (CONTENT,))
         identity = SourceIdentity(
             repository=path.name, revision=digest[:12], licence=UNKNOWN, digest=digest
         )
@@ -69,6 +72,8 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
             yield Unread(f"{table.name}:{number}", "unreadable", row)
             continue
         content, path = _first(row, CONTENT), _first(row, PATH)
+        if path is None and repository.source.domain != "code":
+            path = str(_first(row, ID) or number)
         name = str(_first(row, REPOSITORY) or table.name)
         if not isinstance(content, (str, bytes)) or not isinstance(path, str) or not path:
             detail = f"row {number} lacks content or path"
@@ -109,12 +114,12 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
         yield number + 1, f"the table ends or is damaged here: {error}"
 
 
-def _check_columns(path: Path) -> None:
+def _check_columns(path: Path, needed: Sequence[tuple[str, ...]]) -> None:
     try:
         names = set(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise SourceError(f"source 'table': {path} is no parquet file: {error}") from error
-    for wanted in (CONTENT, PATH):
+    for wanted in needed:
         if not names & set(wanted):
             raise SourceError(
                 f"source 'table': {path} has no column {' or '.join(wanted)}; "
