@@ -5,6 +5,8 @@ names relative to its package: `Outer`, for nested types `Outer.Inner`, and `~na
 extends a type, which is used as `value.name`. An `Import` of the form `extends` says that the type in
 `names` derives from `target`; member types are inherited through it. What a Kotlin file declares
 outside types, Java calls a member of `FileKt`, or of the name that an import of form `facade` gives.
+What a Scala file puts into a package below its own is declared as `below/Name`; an import of form
+`package` names a further package whose names are in sight.
 A test file is a target for tests only. Where several source trees declare the same name (modules of
 one repository), the nearest ones are meant.
 """
@@ -13,15 +15,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from posixpath import basename, dirname
 
-from gristmill.corpus.imports.model import Import, Parsed
+from gristmill.corpus.imports.model import Edge, Import, Parsed
 from gristmill.corpus.imports.nearness import nearest
 
 LANGUAGES = ("Java", "Kotlin", "Scala")
 EXTENDS = "extends"
 FACADE = "facade"
+PACKAGE = "package"
 WILDCARDS = frozenset({"*", "static *"})
 EXTENSION = "~"
-NOT_IMPORTS = frozenset({EXTENDS, FACADE})
+NOT_IMPORTS = frozenset({EXTENDS, FACADE, PACKAGE})
 """Forms of `Import` that tell something else and need no edge."""
 
 _TEST_FOLDER = re.compile(r"(^|/)(\w*[tT]ests?|it|testFixtures)(/|$)")
@@ -44,11 +47,19 @@ class Types:
         self.packages: set[str] = set()
         for path, parsed in files.items():
             self.packages.add(parsed.package)
-            for name in {*parsed.declared, *_facades(path, parsed)}:
+            for whole in {*parsed.declared, *_facades(path, parsed)}:
+                below, _, name = whole.rpartition("/")
+                package = joined(parsed.package, below)
+                self.packages.add(package)
                 outer, _, inner = name.rpartition(".")
                 self._inner.setdefault((path, outer), []).append(inner)
                 if not outer:
-                    self._declaring.setdefault((parsed.package, name), []).append(path)
+                    self._declaring.setdefault((package, name), []).append(path)
+        self._prefixes = {
+            ".".join(parts[:end])
+            for parts in (package.split(".") for package in self.packages)
+            for end in range(1, len(parts) + 1)
+        }
 
     def of(self, importer: str, package: str, name: str) -> list[str]:
         """Return the files that a package's name comes from, as the importer sees them."""
@@ -58,6 +69,11 @@ class Types:
         if len(known) > 1:
             return nearest(known, self._tree(importer), self._tree)
         return known
+
+    def has(self, importer: str, whole: str) -> bool:
+        """Return whether a dotted name is a package, or a name of one."""
+        package, _, name = whole.rpartition(".")
+        return whole in self._prefixes or bool(self.of(importer, package, name))
 
     def through(self, importer: str, target: str) -> list[str]:
         """Return the files of the name that a dotted name goes through, longest package first."""
@@ -125,7 +141,7 @@ class Names:
         ]
         if explicit:
             return explicit
-        own = [f"{parsed.package}.{name}" if parsed.package else name]
+        own = [joined(package, name) for package in in_sight(parsed)]
         return own + [
             f"{found.target}.{name}" for found in parsed.imports if found.form in WILDCARDS
         ]
@@ -172,6 +188,50 @@ class Names:
         if name in declared:
             return [name]
         return sorted(whole for whole in declared if whole.endswith(f".{name}"))
+
+
+def edges(files: Mapping[str, Parsed], language: str, types: Types) -> Iterator[Edge]:
+    """Yield the edges from the files of one language to those of all, by the rules that they share.
+
+    A name is an explicit import's, else an inherited member type's, else the package's, else a
+    wildcard's.
+    """
+    names = Names(files, types)
+    for importer, parsed in files.items():
+        if parsed.language != language:
+            continue
+        explicit = {
+            (found.names or (last(found.target),))[0]
+            for found in parsed.imports
+            if found.form in {"", "static"}
+        }
+        inherited = names.inherited(importer)
+        left = parsed.used - explicit - {EXTENSION + name for name in explicit}
+        sight = in_sight(parsed)
+        for name in sorted(left):
+            targets = inherited.get(name) or next(
+                (known for package in sight if (known := types.of(importer, package, name))), []
+            )
+            for target in targets:
+                yield Edge(importer, target, "same_package", language, None)
+            if targets:
+                left -= {name}
+        for found in parsed.imports:
+            if found.form in NOT_IMPORTS:
+                continue
+            for target in types.imported(importer, found, sorted(left)):
+                yield Edge(importer, target, "import", language, found.line)
+
+
+def in_sight(parsed: Parsed) -> list[str]:
+    """Return the packages whose names a file sees without an import, the nearest first."""
+    others = [found.target for found in parsed.imports if found.form == PACKAGE]
+    return list(dict.fromkeys([*others, parsed.package]))
+
+
+def joined(package: str, name: str) -> str:
+    """Return a name inside a package."""
+    return f"{package}.{name}" if package and name else package or name
 
 
 def _facades(path: str, parsed: Parsed) -> set[str]:

@@ -179,28 +179,7 @@ def _plain(name: str) -> str:
 def resolve(repository: Repository) -> Iterator[Edge]:
     """Yield the edges from the Kotlin files of a repository to its Java, Kotlin and Scala files."""
     files = dict(repository.of(jvm.LANGUAGES))
-    types = jvm.Types(files)
-    names = jvm.Names(files, types)
-    for importer, parsed in repository.of([LANGUAGE]):
-        explicit = {
-            (found.names or (jvm.last(found.target),))[0]
-            for found in parsed.imports
-            if not found.form
-        }
-        explicit |= {jvm.EXTENSION + name for name in explicit}
-        inherited = names.inherited(importer)
-        left = parsed.used - explicit
-        for name in sorted(left):
-            targets = inherited.get(name) or types.of(importer, parsed.package, name)
-            for target in targets:
-                yield Edge(importer, target, "same_package", LANGUAGE, None)
-            if targets:
-                left -= {name}
-        for found in parsed.imports:
-            if found.form in jvm.NOT_IMPORTS:
-                continue
-            for target in types.imported(importer, found, sorted(left)):
-                yield Edge(importer, target, "import", LANGUAGE, found.line)
+    yield from jvm.edges(files, LANGUAGE, jvm.Types(files))
 
 
 RULES = LanguageRules(
