@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from gristmill.corpus.assembly import Making, write_part
+from gristmill.corpus.assembly import Making, Older, write_part
 from gristmill.corpus.config import CorpusSection, Dedup, HeldOut, TableSource
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.documents import Document, read_documents
@@ -214,3 +215,34 @@ def test_the_repositories_of_a_table_are_repositories(root: Path, tmp_path: Path
     ]
     assert [file.path for file in documents[1].files] == ["b.py", "a.py"]
     assert made.repositories["kind"].to_pylist() == ["table", "table"]
+
+
+def test_every_file_is_listed_and_every_redaction_recorded(root: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "in" / "repo" / "mail.py"
+    secret.parent.mkdir(parents=True)
+    secret.write_text(module(77) + "\nAUTHOR = 'ann.lee@mills.org'\n")
+    made = Made(section_of(tmp_path / "in", held_out=HeldOut(share=0.0)), tmp_path / "corpus")
+    (document,) = made.documents()
+    assert "ann.lee" not in document.files[0].text and "REDACTED_EMAIL" in document.files[0].text
+    (span,) = read_table(made.storage, part_path("redactions", 0)).to_pylist()
+    assert (span["path"], span["kind"]) == ("mail.py", "email")
+    (row,) = read_table(made.storage, part_path("files", 0)).to_pylist()
+    assert (row["path"], row["split"], row["reason"]) == ("mail.py", "train", "")
+    assert len(row["signals"]) > 5
+
+
+def test_a_part_is_kept_copied_or_made(root: Path, made: Made, tmp_path: Path) -> None:
+    assert all(part.made for part in made.written)
+    (part,) = made.parts
+    before = made.storage.sizes("documents")
+    again = write_part(made.storage, part, made.origins, made.making)
+    assert not again.made and again.key == made.written[0].key
+    (older,) = (Older(made.storage.url, part.number, part_.counts) for part_ in made.written)
+    there = Storage.open(str(tmp_path))
+    write_table(there, plan_path(0), made.plan)
+    knowing = replace(made.making, older={again.key: older})
+    copied = write_part(there, part, made.origins, knowing)
+    assert not copied.made and copied.counts == made.written[0].counts
+    assert there.sizes("documents") == before
+    other = replace(made.making, section=section_of(root, path_comment=False))
+    assert write_part(made.storage, part, made.origins, other).key != again.key

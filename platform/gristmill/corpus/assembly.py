@@ -28,6 +28,7 @@ from gristmill.corpus.languages import comment_line
 from gristmill.corpus.order import order, violations
 from gristmill.corpus.parts import (
     EDGES,
+    FILES,
     REJECTS,
     WORK,
     Part,
@@ -37,11 +38,18 @@ from gristmill.corpus.parts import (
     plan_path,
     read_table,
 )
+from gristmill.corpus.redaction import SCHEMA as REDACTIONS
 from gristmill.corpus.texts import Texts
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
 
-KINDS = {"documents": documents.SCHEMA, "edges": EDGES, "rejects": REJECTS}
+KINDS = {
+    "documents": documents.SCHEMA,
+    "edges": EDGES,
+    "rejects": REJECTS,
+    "files": FILES,
+    "redactions": REDACTIONS,
+}
 """The tables of a part."""
 Counts = list[dict[str, Any]]
 
@@ -116,6 +124,12 @@ class _Repository:
                 text = self.text(row).decode() if language in LANGUAGES else ""
                 files.append(SourceFile(path, language, text))
         return import_edges(files, parsed, configs)
+
+    def redactions(self) -> Iterator[dict[str, Any]]:
+        """Yield what was redacted in the files that stay."""
+        for row in self.rows:
+            for span in (row["spans"] or ()) if row["split"] else ():
+                yield {"repository": self.name, "path": row["path"], **span}
 
 
 def write_part(
@@ -194,11 +208,19 @@ def _made(
     def table(kind: str) -> TableWriter:
         return TableWriter(storage, part_path(kind, part.number), KINDS[kind])
 
-    with table("documents") as made, table("edges") as edge_table, table("rejects") as rejects:
+    with (
+        table("documents") as made,
+        table("edges") as edge_table,
+        table("rejects") as rejects,
+        table("files") as files,
+        table("redactions") as redactions,
+    ):
         for repository in _repositories(storage, plan):
             with repository.texts:
                 edges = repository.edges()
                 edge_table.add(edge_row(repository.name, edge) for edge in edges)
+                files.add({name: row[name] for name in FILES.names} for row in repository.rows)
+                redactions.add(repository.redactions())
                 gone = [row for row in repository.rows if row["reason"]]
                 rejects.add({name: row[name] for name in REJECTS.names} for row in gone)
                 ordered, num_bytes = [], 0
@@ -234,7 +256,7 @@ def _joined(storage: Storage, name: str, plan: pa.Table) -> _Repository:
     """Read the rows of a repository from its pieces' tables, one table in memory at a time."""
     texts = Texts()
     found: dict[tuple[int, str], dict[str, Any]] = {}
-    columns = ["repository", "path", "config", "parsed", "text"]
+    columns = ["repository", "path", "config", "parsed", "role", "signals", "spans", "text"]
     for piece in sorted(plan["piece"].unique().to_pylist()):
         table = read_table(storage, piece_path(piece), columns, [name])
         numbers = texts.add(table["text"])

@@ -1,7 +1,8 @@
 """One file: from bytes to source text with its imports, or to the reason why it is left out.
 
 The order is by cost: name, size, licence, bytes, content, the paper's rules, copied and generated files,
-then the one parse with syntax and quality. The first reason found is the file's reason; the paper's rules
+redaction of
+secrets and addresses in what stays, then the one parse with syntax and quality. The first reason found is the file's reason; the paper's rules
 come before ours, so that what they drop can be held against the paper's own figure. A file that is left
 out for what it holds (not for what it is) is parsed all the same where that is cheap, because other files
 may import it: an empty `__init__.py` is a node of the import graph although it is no training text.
@@ -28,6 +29,7 @@ from gristmill.corpus.languages import (
 )
 from gristmill.corpus.licences import is_permissive
 from gristmill.corpus.quality import measurer, verdict
+from gristmill.corpus.redaction import Span, redact
 from gristmill.corpus.rules import check
 from gristmill.corpus.text import decode
 
@@ -55,6 +57,8 @@ class Judged:
     """Whether import resolution wants the text, whatever the corpus does with the file."""
     role: Role = ""
     """What the path says the file is for."""
+    spans: tuple[Span, ...] = ()
+    """What was redacted; places are of the text as it was."""
 
     @property
     def signals(self) -> Signals:
@@ -101,6 +105,9 @@ def judge(
     language = found or language_of_name(path) or ""
     if not reason:
         reason, detail = _content_reason(path, text, found, licence, section)
+    spans: tuple[Span, ...] = ()
+    if not reason:
+        text, spans = redact(text, language, section.redact)
     parsed = None
     if language in PARSED_LANGUAGES and (
         not reason or (reason in _STILL_NODES and len(data) <= _NODE_MAX_BYTES)
@@ -119,6 +126,7 @@ def judge(
         parsed=parsed,
         config=is_config(path) and bool(text),
         role=role(path),
+        spans=spans,
     )
 
 
@@ -127,9 +135,14 @@ def _judged_prose(
 ) -> Judged:
     if not reason and section.rules.drop_vendored and (sign := vendored(path)):
         reason, detail = "vendored", f"below {sign}"
-    content = xxhash.xxh3_64_intdigest(text.encode()) if not reason else 0
     language = prose_language(path) or ""
-    return Judged(path, language, num_bytes, reason, detail, text, content, role=role(path))
+    spans: tuple[Span, ...] = ()
+    if not reason:
+        text, spans = redact(text, language, section.redact)
+    content = xxhash.xxh3_64_intdigest(text.encode()) if not reason else 0
+    return Judged(
+        path, language, num_bytes, reason, detail, text, content, role=role(path), spans=spans
+    )
 
 
 def _content_reason(

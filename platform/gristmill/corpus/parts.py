@@ -51,6 +51,20 @@ EDGES = pa.schema(
         ("line", pa.int32()),
     ]
 )
+FILES = pa.schema(
+    [
+        ("repository", pa.string()),
+        ("path", pa.string()),
+        ("language", pa.string()),
+        ("role", pa.string()),
+        ("licence", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("split", pa.string()),
+        ("reason", pa.string()),
+        ("signals", pa.list_(pa.float32())),  # in the order of quality.SIGNALS
+    ]
+)
+"""Every file that was seen, whatever became of it."""
 TALLY = pa.schema(
     [
         ("repository", pa.string()),

@@ -10,8 +10,7 @@ split are decided from; the texts are read again only by whoever writes the docu
 
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,8 @@ from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.judging import Judged, judge, refused_unread
 from gristmill.corpus.opt_out import wants_out
+from gristmill.corpus.redaction import SCHEMA as REDACTIONS
+from gristmill.corpus.redaction import redact
 from gristmill.corpus.signatures import Signatures, file_signatures, union_signature
 from gristmill.corpus.sources import kind_of, read_files
 from gristmill.corpus.sources.repository import Bytes, Entry, Repository
@@ -32,6 +33,9 @@ PIECE_BYTES = 4_000_000
 _PIECE_FILES = 10_000
 _EXCERPT_CHARS = 600
 _PLAIN = Watch()
+_KEPT_LISTINGS = 2
+
+SPAN = pa.struct([field for field in REDACTIONS if field.name not in ("repository", "path")])
 
 SCHEMA = pa.schema(
     [
@@ -46,6 +50,9 @@ SCHEMA = pa.schema(
         ("signature", pa.binary()),  # uint32 slots; of files that stay
         ("config", pa.bool_()),
         ("parsed", pa.binary()),  # pickled Parsed, or null
+        ("role", pa.string()),
+        ("signals", pa.list_(pa.float32())),  # in the order of quality.SIGNALS
+        ("spans", pa.list_(SPAN)),  # what was redacted
         ("text", pa.large_string()),  # whole when it stays or is config, else its beginning
     ]
 )
@@ -79,6 +86,9 @@ class _Listing:
         for entry in self.entries[first:last]:
             state.update(f"{entry.path}\0{entry.num_bytes}\0".encode("utf-8", "surrogateescape"))
         return state.intdigest()
+
+
+_listings: dict[tuple[Repository, str], _Listing | None] = {}
 
 
 def plan_pieces(repositories: Iterable[Repository], section: CorpusSection) -> Iterator[Piece]:
@@ -160,8 +170,17 @@ def _split(repository: Repository, section: CorpusSection) -> Iterator[Piece]:
             first, size = at + 1, 0
 
 
-@lru_cache(maxsize=2)
 def _listing(repository: Repository, section: CorpusSection) -> _Listing | None:
+    """Return what a repository holds, or None when only reading tells; the last ones are kept."""
+    key = repository, section.model_dump_json()
+    if key not in _listings:
+        while len(_listings) >= _KEPT_LISTINGS:
+            del _listings[next(iter(_listings))]
+        _listings[key] = _list(repository, section)
+    return _listings[key]
+
+
+def _list(repository: Repository, section: CorpusSection) -> _Listing | None:
     entries = kind_of(repository).entries(repository)
     if entries is None:
         return None
@@ -231,11 +250,19 @@ def _table(
             "signature": by_row.get(i),
             "config": judged.config,
             "parsed": None if judged.parsed is None else pickle.dumps(judged.parsed),
-            "text": judged.text if whole else judged.text[:_EXCERPT_CHARS],
+            "role": judged.role,
+            "signals": judged.signals,
+            "spans": [asdict(span) for span in judged.spans],
+            "text": judged.text if whole else _excerpt(judged, section),
         }
         for name, value in values.items():
             columns[name].append(value)
     return pa.table(columns, schema=SCHEMA)
+
+
+def _excerpt(judged: Judged, section: CorpusSection) -> str:
+    """Return the beginning of a file that goes, as the report may show it."""
+    return redact(judged.text[:_EXCERPT_CHARS], judged.language, section.redact)[0]
 
 
 def sketch_table(table: pa.Table, section: CorpusSection) -> pa.Table:
