@@ -14,7 +14,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [planFile, answerFile] = process.argv.slice(2);
+const [planFile, answerFile] = process.argv.slice(2).map((path) => resolve(path));
 const plan = JSON.parse(readFileSync(planFile, "utf8"));
 const root = resolve(plan.root);
 const modules = join(plan.tool, "node_modules");
@@ -60,7 +60,8 @@ function pathsOf(config) {
   for (const [pattern, places] of Object.entries(options.paths ?? {})) {
     paths[pattern] = places.map((place) => resolve(base, place).slice(1));
   }
-  if (options.baseUrl) paths["*"] ??= [join(options.baseUrl, "*").slice(1)];
+  // without a pattern of its own for all names, the resolver would try them from `/`, for ever
+  paths["*"] ??= options.baseUrl ? [join(options.baseUrl, "*").slice(1)] : [];
   return paths;
 }
 
@@ -80,14 +81,13 @@ for (const [index, group] of plan.groups.entries()) {
   answer.unreadable.push(...group.files.filter((file) => !files.includes(file)));
   if (!files.length) continue;
   const paths = group.config && pathsOf(join(root, group.config));
-  let tsConfig = {};
+  let resolution = {};
   if (paths) {
     const fileName = join(dirname(planFile), `paths-${index}.json`);
     writeFileSync(fileName, JSON.stringify({ compilerOptions: { baseUrl: "/", paths } }));
-    tsConfig = { tsConfig: { fileName } };
+    resolution = { tsConfig: fileName };
   }
   const options = {
-    ...tsConfig,
     baseDir: root,
     tsPreCompilationDeps: !plan.scripts,
     doNotFollow: { path: "." },
@@ -95,7 +95,7 @@ for (const [index, group] of plan.groups.entries()) {
   };
   const wanted = new Set(files);
   const transpile = { tsConfig: { options: paths ? { baseUrl: "/" } : {} } };
-  const { output } = await cruise(files, options, {}, transpile);
+  const { output } = await cruise(files, options, resolution, transpile);
   for (const module of output.modules) {
     if (!wanted.has(module.source)) continue;
     for (const found of module.dependencies) {

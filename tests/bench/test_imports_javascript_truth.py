@@ -5,8 +5,8 @@
 Compared are edges between source files of the repository, each importer read under the
 `tsconfig.json` nearest to it. Left out, on both sides: files over 1 MB; what lies in `node_modules`;
 edges under the name of a package of the repository that dependency-cruiser cannot resolve, since its
-entry is only there once it is built (counted as `unbuilt`); from our side alone `require.resolve` and
-`src` of a component, which it does not read (counted as `unseen`). Some repositories were looked at
+entry is only there once it is built (counted as `unbuilt`); from our side alone `require.resolve`,
+`src` of a component, and types in Svelte components, which it does not read (counted as `unseen`). Some repositories were looked at
 while the rules were written, the held-out ones were not.
 """
 
@@ -108,6 +108,8 @@ def compared(source: Path, scratch: Path, scripts: bool = False) -> Score:
 
 
 def _is_unseen(edge: Edge, text: str) -> bool:
+    if edge.importer.endswith(".svelte") and edge.kind == "type_only":
+        return True
     return edge.line is not None and _UNSEEN.search(text.split("\n")[edge.line - 1]) is not None
 
 

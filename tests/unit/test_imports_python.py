@@ -82,14 +82,23 @@ def test_the_nearest_of_two_packages_of_one_name_is_meant() -> None:
     }
 
 
-def test_what_a_package_bundles_is_invisible_outside_it() -> None:
+def test_what_a_folder_of_bundled_packages_holds_can_be_imported() -> None:
     files = {
         "pkg/__init__.py": "",
         "pkg/main.py": "import yaml",
-        "pkg/bundled/yaml/__init__.py": "from yaml import nodes",
-        "pkg/bundled/yaml/nodes.py": "",
+        "pkg/_vendor/yaml/__init__.py": "from yaml import nodes",
+        "pkg/_vendor/yaml/nodes.py": "",
     }
-    assert pairs(files) == {("pkg/bundled/yaml/__init__.py", "pkg/bundled/yaml/nodes.py")}
+    assert pairs(files) == {
+        ("pkg/main.py", "pkg/_vendor/yaml/__init__.py"),
+        ("pkg/_vendor/yaml/__init__.py", "pkg/_vendor/yaml/nodes.py"),
+    }
+
+
+def test_a_test_sees_what_lies_above_it() -> None:
+    files = {"tests/utils.py": "", "tests/deep/more/test_a.py": "import utils", "utils/x.py": ""}
+    files |= {"tests/pkg/__init__.py": "import gone.utils"}
+    assert pairs(files) == {("tests/deep/more/test_a.py", "tests/utils.py")}
 
 
 def test_names_of_the_standard_library_mean_it() -> None:

@@ -28,10 +28,9 @@ class Roots:
         self._packages = {
             dirname(path) for path in paths if path.endswith(("__init__.py", "__init__.pyi"))
         }
-        tops = {self._top(folder) for folder in self._packages}
-        self._tops: dict[str, list[str]] = {}
-        for top in sorted(tops):
-            self._tops.setdefault(top.rpartition("/")[2], []).append(dirname(top))
+        self._implied = _names_below(
+            {dirname(self._top(folder)) for folder in self._packages}, paths
+        )
         self._named = self._named_roots(configs)
 
     def of(self, importer: str, name: str) -> list[str]:
@@ -44,17 +43,10 @@ class Roots:
             return [own]
         named = sorted(self._named, key=lambda root: (-shared(root, folder), root))
         implied = sorted(
-            (root for root in self._tops.get(name, ()) if self._visible(root, folder)),
-            key=lambda root: (-shared(root, folder), root),
+            self._implied.get(name, ()), key=lambda root: (-shared(root, folder), root)
         )
         above = [parent for parent in _upwards(folder) if parent not in self._packages]
         return list(dict.fromkeys([own, *named, *implied, *above]))
-
-    def _visible(self, root: str, folder: str) -> bool:
-        """Return whether an implied root counts: what a package bundles is its own affair."""
-        return f"{folder}/".startswith(f"{root}/") or not any(
-            parent in self._packages for parent in _upwards(root)
-        )
 
     def _top(self, folder: str) -> str:
         """Return the top-most package above a package folder."""
@@ -79,6 +71,21 @@ class Roots:
                 roots.add(base)
                 roots |= {normpath(join(base, folder)) for folder in _named_folders(name, text)}
         return sorted({"" if root == "." else root for root in roots} - self._packages)
+
+
+def _names_below(roots: set[str], paths: Iterable[str]) -> dict[str, set[str]]:
+    """Return the roots that have a module or a folder of modules of a name, by name."""
+    names: dict[str, set[str]] = {}
+    seen: set[str] = set()
+    for path in paths:
+        inside = path.rpartition(".")[0]
+        while inside and inside not in seen:
+            seen.add(inside)
+            parent = dirname(inside)
+            if parent in roots:
+                names.setdefault(inside.rpartition("/")[2], set()).add(parent)
+            inside = parent
+    return names
 
 
 def _named_folders(name: str, text: str) -> set[str]:
