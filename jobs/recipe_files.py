@@ -53,6 +53,9 @@ def absolute(recipe: recipes.Recipe, base: Path) -> recipes.Recipe:
                 _absolute(item, base) if "/" in item or Path(item).suffix else item
                 for item in values[section][field]
             ]
+    score = values["corpus"]["score"]
+    if score is not None:
+        changes["corpus.score.model"] = _absolute(score["model"], base)
     for key in ("tokenizer.from_model", "pretrain.initial_model"):
         section, field = key.split(".")
         if values[section] is not None and values[section][field]:

@@ -89,6 +89,9 @@ def steps_of(
     graph = _Graph(resolve_auto(recipe, gpu=gpu), {})
     benchmarks = [content_digest(name) for name in recipe.corpus.decontaminate]
     corpus = {**recipe.corpus.identity(), "decontaminate": benchmarks}
+    if recipe.corpus.score is not None:
+        scorer = content_digest(recipe.corpus.score.model)
+        corpus["score"] = {**recipe.corpus.score.identity(), "model": scorer}
     graph.add("corpus", "corpus", corpus, (), sources=sources)
     given = {"from_model": content_digest(recipe.tokenizer.from_model)}
     graph.add("tokenizer", "tokenizer", {**recipe.tokenizer.identity(), **given}, ("corpus",))

@@ -116,3 +116,6 @@ def test_given_files_count_by_content_never_by_path(tmp_path: Path) -> None:
         content_digest(str(tmp_path / "three/model"))
     models = [parse(SMALL, [f"pretrain.initial_model={path}"]) for path in (one, two)]
     assert _marks(models[0])["pretrain"] != _marks(models[1])["pretrain"]
+    scored = [parse(SMALL, [f"corpus.score={{model: {path}}}"]) for path in (one, two)]
+    assert _marks(scored[0])["corpus"] != _marks(scored[1])["corpus"]
+    assert _marks(scored[0])["corpus"] != _marks(parse(SMALL))["corpus"]

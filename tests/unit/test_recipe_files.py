@@ -13,6 +13,7 @@ name: r
 corpus:
   sources: [{kind: folder, path: code}, {kind: table, paths: [t.parquet]}, {kind: git, path: /g}]
   decontaminate: [humaneval, ./mine.jsonl]
+  score: {model: models/small}
 tokenizer: {from_model: model}
 pretrain: {initial_model: "s3://b/m"}
 finetune: {instructions: [alpaca-seed, sets/own.json]}
@@ -26,6 +27,7 @@ def test_relative_paths_become_absolute_and_names_stay(tmp_path: Path) -> None:
     assert sources[1]["paths"] == (f"{tmp_path}/t.parquet",)
     assert sources[2]["path"] == "/g"
     assert recipe.corpus.decontaminate == ("humaneval", f"{tmp_path}/mine.jsonl")
+    assert recipe.corpus.score and recipe.corpus.score.model == f"{tmp_path}/models/small"
     assert recipe.tokenizer.from_model == f"{tmp_path}/model"
     assert recipe.pretrain and recipe.pretrain.initial_model == "s3://b/m"
     assert recipe.finetune and recipe.finetune.instructions == (
