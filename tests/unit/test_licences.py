@@ -4,12 +4,12 @@ from email.message import Message
 
 import pytest
 
+from gristmill.corpus.licence_files import licence_of_tree
+from gristmill.corpus.licence_metadata import licence_of_metadata
+from gristmill.corpus.licence_texts import licence_of_text
 from gristmill.corpus.licences import (
     UNKNOWN,
     is_permissive,
-    licence_of_metadata,
-    licence_of_text,
-    licence_of_tree,
 )
 
 

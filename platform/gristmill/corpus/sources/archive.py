@@ -20,7 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import ArchiveSource, Source
-from gristmill.corpus.licences import UNKNOWN, licence_of_metadata, licence_of_tree
+from gristmill.corpus.licence_files import licence_of_tree
+from gristmill.corpus.licence_metadata import licence_of_metadata
+from gristmill.corpus.licences import UNKNOWN
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import FolderSource, Source
-from gristmill.corpus.licences import licence_of_tree
+from gristmill.corpus.licence_files import licence_of_tree
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 

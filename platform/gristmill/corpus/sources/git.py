@@ -14,7 +14,7 @@ import pygit2
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import GitSource, Source
-from gristmill.corpus.licences import licence_of_tree
+from gristmill.corpus.licence_files import licence_of_tree
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 

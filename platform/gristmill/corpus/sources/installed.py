@@ -16,7 +16,7 @@ from typing import cast
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import InstalledSource, Source
-from gristmill.corpus.licences import licence_of_metadata
+from gristmill.corpus.licence_metadata import licence_of_metadata
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 
