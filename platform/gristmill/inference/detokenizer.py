@@ -17,8 +17,13 @@ class Detokenizer:
         self._stop = tuple(text for text in stop if text)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._waiting = ""
-        self.stopped = False
-        """A stop string was found; nothing follows."""
+        self.stopping_word = ""
+        """The stop string that was found; nothing follows it."""
+
+    @property
+    def stopped(self) -> bool:
+        """Say whether a stop string was found."""
+        return bool(self.stopping_word)
 
     def push(self, token: int) -> str:
         """Add a token and return the text that is now certain."""
@@ -32,11 +37,11 @@ class Detokenizer:
         if self.stopped:
             return ""
         text = self._waiting + text
-        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
-            self.stopped = True
+            at, self.stopping_word = min(found)
             self._waiting = ""
-            return text[: min(found)]
+            return text[:at]
         keep = 0 if last else max((_overlap(text, stop) for stop in self._stop), default=0)
         self._waiting = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -21,6 +21,7 @@ from gristmill.inference.sampling import SamplingParams, TokenLogprob, logprobs,
 from gristmill.inference.scheduler import Chunk, Scheduler
 from gristmill.inference.sequence import FinishReason
 from gristmill.inference.sequence import Sequence as Request
+from gristmill.inference.steering import steer
 from gristmill.model.folder import load_model
 from gristmill.model.llama import Llama
 from gristmill.tokens.tokenizer import Tokenizer
@@ -38,6 +39,8 @@ class Delta:
     num_prompt: int = 0
     num_cached: int = 0
     """Prompt tokens that were in the cache already."""
+    stopping_word: str = ""
+    """The stop text that ended the answer, where one did."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,9 @@ class TorchEngine:
             return []
         logits_RV = self.model.logits(hidden_NC[ends])[:, : self.num_tokens]
         params = [request.params for request in asking]
-        chosen = sample(logits_RV, params, [request.num_output for request in asking])
+        histories = [(request.tokens, request.num_prompt) for request in asking]
+        steered_RV = steer(logits_RV, params, histories)
+        chosen = sample(steered_RV, params, [request.num_output for request in asking])
         known = logprobs(logits_RV, chosen, params)
         return [
             self._advance(request, token, found)
@@ -246,6 +251,7 @@ class TorchEngine:
             request.finish_reason,
             request.num_prompt,
             request.num_cached,
+            request.detokenizer.stopping_word,
         )
 
 

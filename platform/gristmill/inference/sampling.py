@@ -27,6 +27,13 @@ class SamplingParams:
     top_p: float = 1.0
     top_k: int = 0
     """Only the k most probable tokens; 0 is all of them."""
+    min_p: float = 0.0
+    """Only tokens at least this share as probable as the most probable one."""
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """(token, what is added to its logit); see `inference/steering.py` for these four."""
     seed: int = 0
     stop: tuple[str, ...] = ()
     """Texts that end the answer and are not part of it, found across token edges."""
@@ -34,6 +41,12 @@ class SamplingParams:
     """Tokens that end the answer and are not part of it."""
     logprobs: int | None = None
     """Log probabilities of the chosen token and of this many most probable ones; None is none."""
+
+    @property
+    def steers(self) -> bool:
+        """Say whether logits are bent before a token is chosen."""
+        plain = (self.presence_penalty, self.frequency_penalty, self.repetition_penalty)
+        return bool(self.logit_bias) or plain != (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,10 @@ def uniform(seed: int, number: int) -> float:
 def _draw(logits_V: Tensor, params: SamplingParams, number: int) -> int:
     probabilities_V = torch.softmax(logits_V.double() / params.temperature, dim=-1)
     chance = uniform(params.seed, number)
+    if params.min_p > 0:
+        least = params.min_p * probabilities_V.max()
+        probabilities_V = torch.where(probabilities_V < least, 0.0, probabilities_V)
+        probabilities_V /= probabilities_V.sum()
     if params.top_k <= 0 and params.top_p >= 1:
         return _pick(torch.cumsum(probabilities_V, dim=-1), chance)
     size = probabilities_V.numel()
