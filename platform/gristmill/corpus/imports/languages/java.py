@@ -3,14 +3,14 @@
 A simple name means, in the language's order: a type of the file itself, a single-type import, a type
 of the same package, a type of a package imported with `*`. Same-package and wildcard use give one
 edge to each file that declares a used name. A member type inherited from a class of another file comes
-before all of these but a single-type import. Which files declare a name is `jvm.Types`'s affair.
+before all of these but a single-type import. Which files declare a name is `packages.Types`'s affair.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from gristmill.corpus.imports import jvm
+from gristmill.corpus.imports import packages
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
@@ -123,14 +123,14 @@ def _supertypes(captures: Captures, data: bytes, nesting: dict[int, str]) -> lis
         index = bisect_right(ends, node.start_byte) - 1
         names = (nesting[ends[index]],) if index >= 0 else ()
         clean = "".join(re.sub(r"@[\w.]+", " ", target).split())
-        found.append(Import(clean, node.start_point[0] + 1, names, form=jvm.EXTENDS))
+        found.append(Import(clean, node.start_point[0] + 1, names, form=packages.EXTENDS))
     return found
 
 
 def resolve(repository: Repository) -> Iterator[Edge]:
     """Yield the edges from the Java files of a repository to its Java, Kotlin and Scala files."""
-    files = dict(repository.of(jvm.LANGUAGES))
-    yield from jvm.edges(files, LANGUAGE, jvm.Types(files))
+    files = dict(repository.of(packages.JVM))
+    yield from packages.edges(files, LANGUAGE, packages.Types(files))
 
 
 RULES = LanguageRules(

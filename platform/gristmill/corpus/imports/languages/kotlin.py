@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from gristmill.corpus.imports import jvm
+from gristmill.corpus.imports import packages
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
@@ -77,7 +77,7 @@ def extract(captures: Captures, data: bytes) -> Found:
         index = bisect_right(ends, node.start_byte) - 1
         names = (nesting[ends[index]],) if index >= 0 else ()
         target = _plain(text(node, data))
-        imports.append(Import(target, node.start_point[0] + 1, names, form=jvm.EXTENDS))
+        imports.append(Import(target, node.start_point[0] + 1, names, form=packages.EXTENDS))
     return Found(
         imports=tuple(imports),
         package=_plain(package),
@@ -96,7 +96,7 @@ def _imports(captures: Captures, data: bytes) -> Iterator[Import]:
     for node in captures.get("file", ()):
         match = _FACADE.search(text(node, data))
         if match is not None:
-            yield Import(match[1], node.start_point[0] + 1, form=jvm.FACADE)
+            yield Import(match[1], node.start_point[0] + 1, form=packages.FACADE)
     lines: dict[str, int] = {}
     for node in captures.get("qualified", ()):
         start = data[node.start_byte : node.start_byte + _MAX_QUALIFIED_BYTES]
@@ -132,7 +132,7 @@ def _used(captures: Captures, data: bytes) -> frozenset[str]:
         if node.start_byte not in skipped and not inside.hold(node.start_byte)
     }
     names = types | calls | (plain - bound - defined - variables)
-    return frozenset(names | {jvm.EXTENSION + name for name in members})
+    return frozenset(names | {packages.EXTENSION + name for name in members})
 
 
 class _Spans:
@@ -165,7 +165,7 @@ def _nesting(captures: Captures, data: bytes) -> dict[int, str]:
 def _marked(name: Node, data: bytes) -> str:
     """Return a top-level name as it is declared: with the mark of an extension if it is one."""
     extends = data[name.start_byte - 1 : name.start_byte] == b"."
-    return (jvm.EXTENSION if extends else "") + text(name, data)
+    return (packages.EXTENSION if extends else "") + text(name, data)
 
 
 def _plain(name: str) -> str:
@@ -178,8 +178,8 @@ def _plain(name: str) -> str:
 
 def resolve(repository: Repository) -> Iterator[Edge]:
     """Yield the edges from the Kotlin files of a repository to its Java, Kotlin and Scala files."""
-    files = dict(repository.of(jvm.LANGUAGES))
-    yield from jvm.edges(files, LANGUAGE, jvm.Types(files))
+    files = dict(repository.of(packages.JVM))
+    yield from packages.edges(files, LANGUAGE, packages.Types(files))
 
 
 RULES = LanguageRules(

@@ -8,18 +8,16 @@ are beyond what names tell.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from tree_sitter import Node
 
-from gristmill.corpus.imports import jvm
+from gristmill.corpus.imports import packages
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
     Found,
     Import,
     LanguageRules,
-    Parsed,
     Repository,
 )
 from gristmill.corpus.imports.scala_text import import_clauses, plain_name, qualified_name
@@ -99,8 +97,8 @@ def extract(captures: Captures, data: bytes) -> Found:
         inside = scopes.types_around(node)
         target = plain_name(text(node, data))
         names = (inside,) if inside else ()
-        imports.append(Import(target, node.start_point[0] + 1, names, form=jvm.EXTENDS))
-    imports += [Import(name, 1, form=jvm.PACKAGE) for name in scopes.in_sight()]
+        imports.append(Import(target, node.start_point[0] + 1, names, form=packages.EXTENDS))
+    imports += [Import(name, 1, form=packages.PACKAGE) for name in scopes.in_sight()]
     declared = scopes.declared(captures)
     own = {name.rpartition("/")[2] for name in declared}
     return Found(
@@ -130,7 +128,7 @@ def _used(captures: Captures, data: bytes, variables: frozenset[str]) -> frozens
     members = texts(captures.get("member", ()), data) - defined
     lower = {name for name in variables if not name[:1].isupper()}
     names = types | (plain - bound - defined - lower)
-    return frozenset(names | {jvm.EXTENSION + name for name in members})
+    return frozenset(names | {packages.EXTENSION + name for name in members})
 
 
 class _Scopes:
@@ -147,20 +145,20 @@ class _Scopes:
             body = clause.child_by_field_name("body")
             outer = self._package_at(clause.start_byte)
             end = len(data) + 1 if body is None else clause.end_byte
-            self._packages.append((clause.start_byte, end, jvm.joined(outer, name)))
+            self._packages.append((clause.start_byte, end, packages.joined(outer, name)))
             if body is None:
-                self.package = jvm.joined(outer, name)
+                self.package = packages.joined(outer, name)
         self._types: list[tuple[int, int, str]] = []
         for node in sorted(captures.get("declaration", ()), key=lambda node: node.start_byte):
             named = node.child_by_field_name("name")
             if named is None:
                 continue
             if node.type == "package_object":
-                whole = jvm.joined(self._package_at(node.start_byte), text(named, data))
+                whole = packages.joined(self._package_at(node.start_byte), text(named, data))
                 self._packages.append((node.start_byte, node.end_byte, whole))
                 continue
             around = self.types_around(node)
-            dotted = jvm.joined(around, plain_name(text(named, data)))
+            dotted = packages.joined(around, plain_name(text(named, data)))
             self._types.append((node.start_byte, node.end_byte, dotted))
 
     def _package_at(self, place: int) -> str:
@@ -184,7 +182,7 @@ class _Scopes:
         found = {self._placed(name, start) for start, _end, name in self._types}
         found |= {
             self._placed(mark + plain_name(text(node, self._data)), node.start_byte)
-            for capture, mark in (("top", ""), ("extension", jvm.EXTENSION))
+            for capture, mark in (("top", ""), ("extension", packages.EXTENSION))
             for node in captures.get(capture, ())
         }
         return found
@@ -196,38 +194,13 @@ class _Scopes:
 
 def resolve(repository: Repository) -> Iterator[Edge]:
     """Yield the edges from the Scala files of a repository to its Java, Kotlin and Scala files."""
-    files = dict(repository.of(jvm.LANGUAGES))
-    types = jvm.Types(files)
+    files = dict(repository.of(packages.JVM))
+    types = packages.Types(files)
     absolute = {
-        path: _absolute(path, parsed, types) if parsed.language == LANGUAGE else parsed
+        path: packages.absolute(path, parsed, types) if parsed.language == LANGUAGE else parsed
         for path, parsed in files.items()
     }
-    yield from jvm.edges(absolute, LANGUAGE, types)
-
-
-def _absolute(path: str, parsed: Parsed, types: jvm.Types) -> Parsed:
-    """Return a file whose imports start from the root, whatever in sight they started from."""
-    bases = jvm.in_sight(parsed)
-    known: dict[str, str] = {}
-    changed = []
-    for found in parsed.imports:
-        if found.form in {"", "*", "qualified"}:
-            head, _, rest = found.target.partition(".")
-            start = known.get(head) or next(
-                (
-                    jvm.joined(base, head)
-                    for base in bases
-                    if base and types.has(path, jvm.joined(base, head))
-                ),
-                head,
-            )
-            found = replace(found, target=jvm.joined(start, rest))
-            if found.form == "":
-                known.setdefault((found.names or (jvm.last(found.target),))[0], found.target)
-            elif found.form == "*":
-                bases = [*bases, found.target]
-        changed.append(found)
-    return replace(parsed, imports=tuple(changed))
+    yield from packages.edges(absolute, LANGUAGE, types)
 
 
 RULES = LanguageRules(

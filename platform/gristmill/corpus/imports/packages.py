@@ -1,6 +1,7 @@
-"""The types of one repository by package and name, whichever language of the JVM declares them.
+"""Names by package: what simple and dotted names mean in languages with packages or namespaces.
 
-Java, Kotlin and Scala files of a repository see each other's types. `Parsed.declared` holds a file's
+Java, Kotlin and Scala files of a repository see each other's types; C# has the same rules with other
+words. `Parsed.declared` holds a file's
 names relative to its package: `Outer`, for nested types `Outer.Inner`, and `~name` for a function that
 extends a type, which is used as `value.name`. An `Import` of the form `extends` says that the type in
 `names` derives from `target`; member types are inherited through it. What a Kotlin file declares
@@ -12,13 +13,14 @@ one repository), the nearest ones are meant.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from posixpath import basename, dirname
 
 from gristmill.corpus.imports.model import Edge, Import, Parsed
 from gristmill.corpus.imports.nearness import nearest
 
-LANGUAGES = ("Java", "Kotlin", "Scala")
+JVM = ("Java", "Kotlin", "Scala")
 EXTENDS = "extends"
 FACADE = "facade"
 PACKAGE = "package"
@@ -39,9 +41,17 @@ Place = tuple[str, str]
 class Types:
     """Finds the files that declare a name."""
 
-    def __init__(self, files: Mapping[str, Parsed]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Parsed],
+        tree: Callable[[str], str] | None = None,
+        tested: Callable[[str, Parsed], bool] | None = None,
+    ) -> None:
+        """`tree` gives the source tree of a file, `tested` whether it belongs to tests."""
         self._files = files
-        self._tests = {path for path, parsed in files.items() if is_test(path, parsed)}
+        self._tree = tree or self._source_folder
+        tested = tested or is_test
+        self._tests = {path for path, parsed in files.items() if tested(path, parsed)}
         self._declaring: dict[tuple[str, str], list[str]] = {}
         self._inner: dict[Place, list[str]] = {}
         self.packages: set[str] = set()
@@ -116,7 +126,7 @@ class Types:
         ends = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
         return next((name for name in ends if name in declared), parts[0])
 
-    def _tree(self, path: str) -> str:
+    def _source_folder(self, path: str) -> str:
         """Return the source folder of a file: its folder without the package's part."""
         folder = dirname(path)
         inner = self._files[path].package.replace(".", "/")
@@ -221,6 +231,31 @@ def edges(files: Mapping[str, Parsed], language: str, types: Types) -> Iterator[
                 continue
             for target in types.imported(importer, found, sorted(left)):
                 yield Edge(importer, target, "import", language, found.line)
+
+
+def absolute(path: str, parsed: Parsed, types: Types) -> Parsed:
+    """Return a file whose imports start from the root, whatever in sight they started from."""
+    bases = in_sight(parsed)
+    known: dict[str, str] = {}
+    changed = []
+    for found in parsed.imports:
+        if found.form in {"", "*", "qualified"}:
+            head, _, rest = found.target.partition(".")
+            start = known.get(head) or next(
+                (
+                    joined(base, head)
+                    for base in bases
+                    if base and types.has(path, joined(base, head))
+                ),
+                head,
+            )
+            found = replace(found, target=joined(start, rest))
+            if found.form == "":
+                known.setdefault((found.names or (last(found.target),))[0], found.target)
+            elif found.form == "*":
+                bases = [*bases, found.target]
+        changed.append(found)
+    return replace(parsed, imports=tuple(changed))
 
 
 def in_sight(parsed: Parsed) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.corpus.imports.jvm import Types, is_test
+from gristmill.corpus.imports.packages import Types, is_test
 from gristmill.corpus.imports.model import Import, Parsed
 
 
