@@ -4,16 +4,19 @@
 is what the corpus job needs to read them, `read_files` is how it reads one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import CorpusSection
+from gristmill.corpus.licence_files import licence_of_file
 from gristmill.corpus.opt_out import wants_out
 from gristmill.corpus.sources import archive, folder, git, installed, table
 from gristmill.corpus.sources.repository import Bytes, Kind, Repository, Unread
 from gristmill.corpus.watch import Poison, Watch
 from gristmill.errors import SourceError
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
 KINDS: dict[str, Kind] = {
     "installed": installed.KIND,
     "folder": folder.KIND,
@@ -77,6 +80,7 @@ def read_files(
     next one on its own, else the rest.
     """
     kind = kind_of(repository)
+    folders = dict(repository.folder_licences)
     first = 0
     while True:
         broken: Poison | None = None
@@ -86,7 +90,7 @@ def read_files(
                 broken = poison
                 break
             first += 1
-            yield item if poison is None else _left_out(item, poison)
+            yield _own(item, folders) if poison is None else _left_out(item, poison)
         if broken is None:
             return
         if paths is None or not kind.one_by_one or first >= len(paths):
@@ -95,6 +99,18 @@ def read_files(
             return
         yield Unread(paths[first], broken.reason, broken.detail)
         first += 1
+
+
+def _own(item: Bytes | Unread, folders: Mapping[str, str]) -> Bytes | Unread:
+    """Give a file the licence that it has of its own; refuse what only points at a file elsewhere."""
+    if isinstance(item, Unread):
+        return item
+    if item.data.startswith(_POINTER) and len(item.data) < 1024:
+        detail = "a Git LFS pointer: the file itself is not here"
+        return Unread(item.path, "lfs_pointer", detail, len(item.data), item.repository)
+    if not item.licence and (licence := licence_of_file(item.path, item.data, folders)):
+        return replace(item, licence=licence)
+    return item
 
 
 def _left_out(item: Bytes | Unread, poison: Poison) -> Unread:

@@ -2,7 +2,8 @@
 
 The revision is the commit its `.git` names; the digest is that of the tree as it lies there, so that
 uncommitted changes count. Links are never followed: a link out of the folder would read what nobody
-asked for; one among the children is left out with a warning. Version control's own folders, virtual
+asked for; one among the children is left out with a warning, one below is a reject, as are pipes,
+devices and folders that cannot be listed. Version control's own folders, virtual
 environments and caches of tools are not listed.
 """
 
@@ -11,11 +12,13 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import FolderSource, Source
-from gristmill.corpus.licence_files import licence_of_tree
+from gristmill.corpus.licence_files import licences_of_tree
+from gristmill.corpus.sources.disk import read_file, read_text
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 
@@ -46,52 +49,55 @@ def repositories(source: Source) -> list[Repository]:
 
 
 def entries(repository: Repository) -> list[Entry]:
-    """Return the regular files below the directory, by path; links and devices are not files."""
-    return [Entry(path, num_bytes) for path, num_bytes in _walk(Path(repository.locator))]
+    """Return what is below the directory, by path; what is no regular file has no size."""
+    return [Entry(path, num_bytes) for path, num_bytes, _ in _walk(Path(repository.locator))]
 
 
 def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes | Unread]:
     """Yield the files' bytes."""
     root = Path(repository.locator)
     for path in _all(repository) if paths is None else paths:
-        try:
-            descriptor = os.open(root / path, os.O_RDONLY | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, "rb") as stream:
-                yield Bytes(path, stream.read())
-        except OSError as error:
-            yield Unread(path, "unreadable", str(error.strerror))
+        yield read_file(root, path)
 
 
 def _repository(source: FolderSource, root: Path) -> Repository:
     digest = hashlib.sha256()
     names = []
-    for path, num_bytes in _walk(root):
-        names.append(path)
+    for path, num_bytes, regular in _walk(root):
         digest.update(f"{path}\0{num_bytes}\0".encode("utf-8", "surrogateescape"))
-        digest.update(_file_digest(root / path))
+        if regular:
+            names.append(path)
+            digest.update(_file_digest(root / path))
     tree = digest.hexdigest()
-
-    def text_of(path: str) -> str:
-        return (root / path).read_text(encoding="utf-8", errors="replace")
-
+    licence, folders = licences_of_tree(names, partial(read_text, root))
     identity = SourceIdentity(
         repository=root.name.encode("utf-8", "backslashreplace").decode(),
         revision=_head(root) or f"tree-{tree[:12]}",
-        licence=licence_of_tree(names, text_of),
+        licence=licence,
         digest=tree,
     )
-    return Repository(identity, source, str(root.resolve()))
+    return Repository(identity, source, str(root.resolve()), tuple(sorted(folders.items())))
 
 
-def _walk(root: Path) -> list[tuple[str, int]]:
-    found = []
-    for folder, folders, names in os.walk(root, followlinks=False):
+def _walk(root: Path) -> list[tuple[str, int, bool]]:
+    """Return (path, size, whether it is a regular file) of all that is no folder one can enter."""
+    found: list[tuple[str, int, bool]] = []
+
+    def closed(error: OSError) -> None:
+        found.append((Path(error.filename).relative_to(root).as_posix(), 0, False))
+
+    for folder, folders, names in os.walk(root, onerror=closed, followlinks=False):
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
-        for name in names:
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in (*names, *links):
             full = Path(folder) / name
-            status = full.lstat()
-            if stat.S_ISREG(status.st_mode):
-                found.append((full.relative_to(root).as_posix(), status.st_size))
+            try:
+                status = full.lstat()
+            except OSError:
+                continue  # gone since it was listed
+            regular = stat.S_ISREG(status.st_mode)
+            path = full.relative_to(root).as_posix()
+            found.append((path, status.st_size if regular else 0, regular))
     return sorted(found)
 
 

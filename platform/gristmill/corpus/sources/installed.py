@@ -10,13 +10,16 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from email.message import Message
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import cast
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import InstalledSource, Source
+from gristmill.corpus.licence_files import licences_of_tree
 from gristmill.corpus.licence_metadata import licence_of_metadata
+from gristmill.corpus.sources.disk import read_file, read_text
 from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
 from gristmill.errors import SourceError
 
@@ -29,8 +32,9 @@ def repositories(source: Source) -> list[Repository]:
     found = []
     for name in source.names:
         distribution = _distribution(name)
+        record = _record(distribution)
         digest = hashlib.sha256(f"{name} {distribution.version}\n".encode())
-        for path, file_hash, _ in _record(distribution):
+        for path, file_hash, _ in record:
             digest.update(f"{path} {file_hash}\n".encode())
         identity = SourceIdentity(
             repository=distribution.metadata["Name"],
@@ -38,7 +42,10 @@ def repositories(source: Source) -> list[Repository]:
             licence=licence_of_metadata(cast(Message, distribution.metadata)),
             digest=digest.hexdigest(),
         )
-        found.append(Repository(identity, source, name))
+        root = Path(str(distribution.locate_file("")))
+        paths = [path for path, _, _ in record if ".dist-info/" not in path]
+        _, folders = licences_of_tree(paths, partial(read_text, root))
+        found.append(Repository(identity, source, name, tuple(sorted(folders.items()))))
     return found
 
 
@@ -52,10 +59,7 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
     """Yield the files' bytes."""
     root = Path(str(_distribution(repository.locator).locate_file("")))
     for path in _all(repository) if paths is None else paths:
-        try:
-            yield Bytes(path, (root / path).read_bytes())
-        except OSError as error:
-            yield Unread(path, "unreadable", str(error.strerror))
+        yield read_file(root, path, follow=True)  # installers may link into their cache
 
 
 def _distribution(name: str) -> metadata.Distribution:
@@ -84,7 +88,7 @@ def _record(distribution: metadata.Distribution) -> list[tuple[str, str, int]]:
             continue
         path, file_hash, size = row
         name = path.rsplit("/", 1)[-1]
-        outside = path.startswith(("../", "/")) or "\\" in path
+        outside = path.startswith("/") or ".." in path.split("/") or "\\" in path
         if not file_hash or outside or "__pycache__/" in path:
             continue
         if ".dist-info/" in path and name in _ADDED_BY_INSTALLER:

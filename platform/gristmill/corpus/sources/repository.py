@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import Source
 
+MAX_FILE_BYTES = 64_000_000
+"""No source reads a larger file into memory, whatever the rules allow."""
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -22,6 +25,8 @@ class Repository:
     """The recipe's entry that it comes from."""
     locator: str
     """Where its kind of source finds it: a distribution's name, a folder, an archive's path."""
+    folder_licences: tuple[tuple[str, str], ...] = ()
+    """The folders that have a licence of their own, with it."""
 
     @property
     def name(self) -> str:
