@@ -232,13 +232,15 @@ _OBJECTIVE_C = re.compile(
     r"^\s*(?:@(?:interface|implementation|protocol|end|import|class)\b|#import\b)", re.M
 )
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)\b", re.M)
-_CPP = re.compile(
-    r"^[ \t]*(?:template\s*<|namespace\b|class\s+\w|using\s+\w|(?:public|private|protected)\s*:"
+_CPP_LINE = re.compile(
+    r"\n[ \t]*(?:template\s*<|namespace\b|class\s+\w|using\s+\w|(?:public|private|protected)\s*:"
     r"|#\s*include\s*<(?:string|vector|map|memory|utility|iostream|algorithm|functional|type_traits"
     r"|cstdint|cstddef|unordered_map|array|tuple|optional|atomic|mutex)>)"
-    r"|\bstd::|\bconstexpr\b|\bnoexcept\b|\bvirtual\s|\boperator\s*[=+\-*/<(\[]",
-    re.M,
 )
+_CPP_WORD = re.compile(
+    r"\bstd::|\bconstexpr\b|\bnoexcept\b|\bvirtual\s|\boperator\s*[=+\-*/<(\[]",
+)
+_CPP_WORDS = ("std::", "constexpr", "noexcept", "virtual", "operator")
 _CPP_MODE = re.compile(r"-\*-.*\bc\+\+.*-\*-", re.I)
 _PROLOG = re.compile(r"^:-|^\s*\w+\(.*\)\s*:-", re.M)
 _TYPESCRIPT_XML = re.compile(r"^\s*<(?:\?xml|!DOCTYPE TS|TS\b)")
@@ -301,10 +303,16 @@ def _header_language(text: str) -> str:
         return "Objective-C"
     if "-*-" in head and _CPP_MODE.search("\n".join(head.split("\n", 2)[:2])):
         return "C++"
-    window = text[: 4 * _HEAD_CHARS]
-    if _CPP.search(window) is None:  # most C headers end here, without a copy
-        return "C"
-    return "C++" if _CPP.search(_C_COMMENT.sub(" ", window)) else "C"
+    window = "\n" + text[: 4 * _HEAD_CHARS]
+    if not _shows_cpp(window):
+        return "C"  # most C headers end here, without a copy
+    return "C++" if _shows_cpp(_C_COMMENT.sub(" ", window)) else "C"
+
+
+def _shows_cpp(text: str) -> bool:
+    if _CPP_LINE.search(text) is not None:
+        return True
+    return any(map(text.__contains__, _CPP_WORDS)) and _CPP_WORD.search(text) is not None
 
 
 def _named_by_linguist(name: str) -> str:

@@ -40,12 +40,10 @@ def mean_line(text: str, language: str, rules: Rules, ending: Spared = NONE) -> 
 def max_line(text: str, language: str, rules: Rules, ending: Spared = NONE) -> Verdict:
     """Drop text with a line longer than the limit."""
     limit = ending.max_line_chars or rules.max_line_chars
-    if ending.lines or len(text) <= limit:
+    if ending.lines or not _exceeds(text, limit):
         return None
-    longest = max(map(len, text.split("\n")), default=0)
-    if longest > limit:
-        return "max_line", f"longest line of {longest} characters, limit {limit}"
-    return None
+    longest = max(map(len, text.split("\n")))
+    return "max_line", f"longest line of {longest} characters, limit {limit}"
 
 
 def alphabetic(text: str, language: str, rules: Rules, ending: Spared = NONE) -> Verdict:
@@ -110,10 +108,24 @@ def check(text: str, language: str, rules: Rules, path: str = "") -> Verdict:
 
 def count_letters(text: str, *, digits: bool = False) -> int:
     """Return how many characters are letters, or letters and digits."""
-    if text.isascii():
-        data = text.encode("ascii")
-        return len(data) - len(data.translate(None, _ASCII_ALNUM if digits else _ASCII_LETTERS))
-    return sum(map(str.isalnum if digits else str.isalpha, text))
+    data = text.encode()
+    letters = _ASCII_ALNUM if digits else _ASCII_LETTERS
+    num_letters = len(data) - len(data.translate(None, letters))
+    if len(data) > len(text):
+        foreign = data.translate(None, _ASCII).decode()
+        num_letters += sum(map(str.isalnum if digits else str.isalpha, foreign))
+    return num_letters
+
+
+def _exceeds(text: str, limit: int) -> bool:
+    """Return whether some line is longer, in steps of a line's limit rather than line by line."""
+    start = 0
+    while len(text) - start > limit:
+        end = text.rfind("\n", start, start + limit + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def visible_text(text: str) -> str:
@@ -127,3 +139,4 @@ def visible_text(text: str) -> str:
 
 _ASCII_LETTERS = bytes(range(65, 91)) + bytes(range(97, 123))
 _ASCII_ALNUM = _ASCII_LETTERS + bytes(range(48, 58))
+_ASCII = bytes(range(128))

@@ -71,7 +71,8 @@ def _guess(data: bytes) -> str | None:
 def _decode_as(data: bytes, encoding: str) -> tuple[str, str, str]:
     try:
         text = data.decode(encoding)
-        text.encode()  # a declared codec can make surrogates, which are no text
+        if not encoding.startswith("utf-8"):
+            text.encode()  # a declared codec can make surrogates, which are no text
     except LookupError:
         return "", "encoding", f"unknown encoding {encoding!r} declared"
     except UnicodeError as error:  # most codecs say where, some (idna, undefined) do not
@@ -79,4 +80,6 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str, str]:
         return "", "encoding", f"not {encoding.removesuffix('-sig')}{where}"
     if "\0" in text:
         return "", "binary", "NUL in the text"
-    return text.replace("\r\n", "\n").replace("\r", "\n"), "", ""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text, "", ""
