@@ -27,7 +27,7 @@ from gristmill.corpus.languages import (
     language_of,
     language_of_name,
 )
-from gristmill.corpus.licences import is_permissive
+from gristmill.corpus.licences import is_allowed
 from gristmill.corpus.quality import measurer, verdict
 from gristmill.corpus.redaction import Span, redact
 from gristmill.corpus.rules import check
@@ -196,8 +196,4 @@ def _tree_reason(language: str, parsed: Parsed, section: CorpusSection) -> tuple
 
 
 def _licence_allowed(licence: str, section: CorpusSection) -> bool:
-    if section.licences == "any":
-        return True
-    if section.licences == "permissive":
-        return is_permissive(licence)
-    return licence in section.licences
+    return is_allowed(licence, section.licences)

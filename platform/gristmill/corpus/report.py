@@ -55,6 +55,10 @@ REASONS = {
     "device": "neither file nor folder",
     "encrypted": "encrypted",
     "archive_bomb": "grows out of proportion",
+    "lfs_pointer": "only points at a file elsewhere",
+    "submodule": "a repository of its own",
+    "parser_crashed": "broke the process that read it",
+    "parser_timeout": "took too long to read",
 }
 
 

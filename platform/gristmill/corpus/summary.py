@@ -14,7 +14,8 @@ RULE_REASONS = frozenset({"mean_line", "max_line", "alphabetic", "xml", "html", 
 """The paper's rule filters."""
 _NEVER_RULED = frozenset(
     """language empty binary encoding too_large licence repository_cap unreadable truncated
-    unsafe_path link device encrypted archive_bomb folder""".split()  # noqa: SIM905
+    unsafe_path link device encrypted archive_bomb folder lfs_pointer submodule
+    parser_crashed parser_timeout""".split()  # noqa: SIM905
 )
 """Reasons that come before the rules: such files are no part of what the rules kept or dropped."""
 

@@ -21,8 +21,15 @@ import pyarrow.parquet as pq
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import Source, TableSource
-from gristmill.corpus.licences import UNKNOWN
-from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
+from gristmill.corpus.licences import UNKNOWN, joined, normalised
+from gristmill.corpus.sources.repository import (
+    MAX_FILE_BYTES,
+    Bytes,
+    Entry,
+    Kind,
+    Repository,
+    Unread,
+)
 from gristmill.errors import SourceError
 
 CONTENT = ("content", "text", "code")
@@ -101,7 +108,13 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
     number = 0
     try:
         with opener(path, "rb") as stream:
-            for number, line in enumerate(stream, 1):
+            while line := stream.readline(MAX_FILE_BYTES + 1):
+                number += 1
+                if len(line) > MAX_FILE_BYTES:
+                    yield number, f"line {number} is longer than {MAX_FILE_BYTES} bytes"
+                    while line and not line.endswith(b"\n"):
+                        line = stream.readline(MAX_FILE_BYTES)
+                    continue
                 if not line.strip():
                     continue
                 try:
@@ -137,8 +150,13 @@ def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
 def _licence(row: Mapping[str, Any]) -> str:
     value = _first(row, LICENCE)
     if isinstance(value, (list, tuple)):
-        return " OR ".join(sorted({str(item) for item in value})) or UNKNOWN
-    return str(value) if value else UNKNOWN
+        return joined(sorted({_spelling(item) for item in value}), "OR")
+    return _spelling(value) if value else UNKNOWN
+
+
+def _spelling(value: object) -> str:
+    """Return a licence as SPDX spells it; what no one knows stays as the table has it."""
+    return normalised(str(value)) or str(value)
 
 
 KIND = Kind(repositories, entries, read)
