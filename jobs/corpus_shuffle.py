@@ -49,7 +49,7 @@ class Tasks:
     def __call__(self, step: Callable[[int], T], numbers: Sequence[int]) -> list[T]:
         """Return the step's results in the order of the numbers; the first failure is raised."""
         options: dict[str, Any] = {"num_cpus": 1, "label_selector": dict(self.pool.selector)}
-        task = ray.remote(_do).options(**options)
+        task: Any = ray.remote(_do).options(**options)
         shared = ray.put(step)
         results: dict[int, T] = {}
         running: dict[Any, int] = {}

@@ -1,69 +1,23 @@
 """The shuffle that finds copies: which pairs it links, whatever the batches and buckets."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus.dedup import Dedup, Items, Rules, jaccard, ngram_sets
-from gristmill.corpus.exchange import HeldExchange, one_by_one
-from gristmill.corpus.shingles import U64
+from gristmill.corpus.dedup import Rules, jaccard, ngram_sets
 from gristmill.corpus.signatures import EMPTY, file_signatures, sketch, union_signature
-from gristmill.corpus.union import ends_of
+from tests.made_items import Texts
+from tests.made_items import components as made_components
 
 EXACT = Rules(threshold=0.7, num_hashes=125, bands=25, num_words=5, exact=True)
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Texts in batches of `size`."""
-
-    all: Sequence[str]
-    size: int
-    has_texts: bool = True
-    asked: list[int] = field(default_factory=list)
-
-    def items(self, batch: int) -> Items:
-        texts = self.all[batch * self.size : (batch + 1) * self.size]
-        names = [f"{batch * self.size + i:04d}" for i in range(len(texts))]
-        ranks = {"permissive": [True] * len(texts), "num_bytes": [1] * len(texts)}
-        return Items(
-            self.ids(batch, len(texts)),
-            np.array([xxhash.xxh3_64_intdigest(text.encode()) for text in texts], np.uint64),
-            file_signatures(texts, 125, 5),
-            pa.table({**ranks, "repository": names, "path": names}),
-        )
-
-    def ids(self, batch: int, num: int) -> U64:
-        return (np.uint64(batch) << np.uint64(32)) | np.arange(num, dtype=np.uint64)
-
-    def texts(self, batch: int, ids: U64) -> list[bytes]:
-        rows = batch * self.size + (ids & np.uint64(0xFFFFFFFF)).astype(np.int64)
-        self.asked.extend(rows.tolist())
-        return [self.all[row].encode() for row in rows]
-
-
-def components(source: Texts, num_buckets: int = 1, rules: Rules = EXACT) -> set[frozenset[int]]:
-    """Return the texts that hang together, by number."""
-    exchange = HeldExchange()
-    num_batches = -(-len(source.all) // source.size)
-    dedup = Dedup("t", source, exchange, rules, num_batches, 1, num_buckets)
-    stars = dedup.run(one_by_one)
-    found: dict[int, set[int]] = {}
-    for bucket in range(num_buckets):
-        left, right = ends_of(exchange.read(stars, bucket))
-        for a, root in zip(left.tolist(), right.tolist(), strict=True):
-            found.setdefault(root, {root}).add(a)
-    return {
-        frozenset((i >> 32) * source.size + (i & 0xFFFFFFFF) for i in ids) for ids in found.values()
-    }
+def components(source: Texts, num_buckets: int = 1) -> set[frozenset[int]]:
+    return made_components(source, EXACT, num_buckets)
 
 
 def words(seed: int, count: int = 400) -> list[str]:

@@ -207,8 +207,19 @@ class CorpusSection(Section):
     order: Literal["scc", "paper", "path", "random"] = "scc"
     path_comment: bool = True
     """The file's path as a comment in its first line (section 2.2)."""
-    decontaminate: tuple[str, ...] = ("humaneval", "mbpp", "gsm8k", "math")
-    """Bundled benchmarks, or paths of JSON-lines files, whose 10-grams must not occur."""
+    decontaminate: tuple[str, ...] = (
+        "humaneval",
+        "mbpp",
+        "gsm8k",
+        "math",
+        "humanevalpack",
+        "multipl-e",
+        "evalplus",
+        "mbpp-sanitized",
+        "svamp",
+        "gsm-hard",
+    )
+    """Bundled benchmarks (these are all; the paper's are the first four), or paths of JSON-lines files."""
     held_out: HeldOut = HeldOut()
     redact: Redact = Redact()
     isolation: Isolation | None = Isolation()

@@ -18,7 +18,8 @@ Offsets = npt.NDArray[np.int64]
 _C = 0x9E3779B97F4A7C15
 _C_INVERSE = pow(_C, -1, 1 << 64)
 _CHAIN = np.uint64(0xD6E8FEB86659FD93)
-_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 1 << 17  # its 64-bit arrays stay in a core's cache
+_POWERS = 1 << 20
 
 _IDENTIFIER = np.zeros(256, dtype=bool)
 _IDENTIFIER[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")] = True
@@ -36,10 +37,10 @@ class Words:
     hashes: U64
     counts: Offsets
 
-    def ngrams(self, num_words: int) -> tuple[U64, Offsets]:
+    def ngrams(self, num_words: int, *, mixed: bool = True) -> tuple[U64, Offsets]:
         """Return the hashes of every text's n-grams, flat, and the offsets of each text (len + 1).
 
-        A text of fewer than `num_words` words has none.
+        A text of fewer than `num_words` words has none. Not `mixed`, they are what `chain` gives.
         """
         num_grams = np.maximum(self.counts - num_words + 1, 0)
         offsets = np.zeros(len(self.counts) + 1, dtype=np.int64)
@@ -49,15 +50,23 @@ class Words:
             return np.zeros(0, np.uint64), offsets
         grams = self.hashes[:size].copy()
         for i in range(1, num_words):
-            grams *= _CHAIN
-            grams ^= self.hashes[i : i + size]
+            grams = chain(grams, self.hashes[i : i + size])
         # the last n-1 windows of each text reach into the next one
         keep = np.zeros(size + 1, dtype=np.int64)
         has = num_grams > 0
         firsts = (np.cumsum(self.counts) - self.counts)[has]
         keep[firsts] += 1
         np.add.at(keep, firsts + num_grams[has], -1)
-        return mix(grams[np.cumsum(keep[:-1]) > 0]), offsets
+        grams = grams[np.cumsum(keep[:-1]) > 0]
+        return mix(grams) if mixed else grams, offsets
+
+
+def chain(grams: U64, words: U64) -> U64:
+    """Return n-grams made longer by one word each, in place; as many as there are words."""
+    grams = grams[: len(words)]
+    grams *= _CHAIN
+    grams ^= words
+    return grams
 
 
 def words_of(texts: Sequence[bytes], *, lower: bool = False, whitespace: bool = False) -> Words:
@@ -132,7 +141,7 @@ def _words(
 
 
 def _capacity(num_bytes: int) -> int:
-    return max(1 << (num_bytes - 1).bit_length(), _BATCH_BYTES)
+    return max(1 << (num_bytes - 1).bit_length(), _POWERS)
 
 
 @lru_cache(maxsize=2)
