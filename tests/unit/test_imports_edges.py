@@ -21,7 +21,11 @@ def read(repository: Path) -> tuple[list[SourceFile], dict[str, str]]:
         for path in sorted(repository.rglob("*"))
         if path.is_file()
     }
-    named = {path: language_of_name(path) or "C" for path in texts if not path.endswith(".mod")}
+    named = {
+        path: language_of_name(path) or "C"
+        for path in texts
+        if language_of_name(path) or not is_config(path)
+    }
     files = [SourceFile(path, language, texts[path]) for path, language in named.items()]
     return files, {path: text for path, text in texts.items() if is_config(path)}
 

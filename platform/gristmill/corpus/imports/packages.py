@@ -85,6 +85,11 @@ class Types:
         package, _, name = whole.rpartition(".")
         return whole in self._prefixes or bool(self.of(importer, package, name))
 
+    def in_namespace(self, target: str, bases: Iterable[str]) -> bool:
+        """Return whether a dotted name starts with a package or namespace, seen from some bases."""
+        head = target.partition(".")[0]
+        return any(joined(base, head) in self._prefixes for base in (*bases, ""))
+
     def through(self, importer: str, target: str) -> list[str]:
         """Return the files of the name that a dotted name goes through, longest package first."""
         return [path for path, _name in self.places(importer, target)]
