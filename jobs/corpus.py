@@ -13,7 +13,6 @@ that an older corpus has is copied: what did not change is not done again.
 """
 
 import hashlib
-import logging
 import pickle
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +62,6 @@ from jobs.corpus_shuffle import cluster_path, shuffle
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
-log = logging.getLogger(__name__)
 _BEGUN = f"{WORK}/begun"
 
 
@@ -98,8 +96,10 @@ def work(context: StageContext) -> Outcome:
     for row in _write(tallies, origins, storage, making, pool):
         written += pickle.loads(row["written"])
         meter.add(int(row["num_bytes"]))
-    outcome, page = _conclude(context, tallies, origins, written, len(pieces.items))
+    outcome, page = _conclude(context, tallies, origins, written)
     outcome.counts["repositories_opted_out"] = len(everything) - len(repositories)
+    outcome.metrics["pieces_read"] = len(pieces.items)
+    outcome.metrics["parts_made"] = sum(part.made for part in written)
     storage.write_bytes("report.html", page.encode())
     storage.delete(WORK)
     cache.sweep(max_bytes=section.cache_bytes)
@@ -288,7 +288,6 @@ def _conclude(
     tallies: pa.Table,
     origins: Mapping[str, Origin],
     written: Sequence[Written],
-    num_read: int,
 ) -> tuple[Summary, str]:
     """Write the tables that stand beside the parts; return the summary and the report's page."""
     storage = context.draft.storage
@@ -300,8 +299,6 @@ def _conclude(
     batches = sorted(set(tallies["batch"].to_pylist()))
     plan = pa.concat_tables(read_table(storage, plan_path(batch)) for batch in batches)
     page = report(context.draft.name, plan, table, summary, storage)
-    num_made = sum(part.made for part in written)
-    log.info("pieces read: %d; parts made: %d of %d", num_read, num_made, len(written))
     return summary, page
 
 

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus import documents
 from gristmill.corpus.config import CorpusSection
+from gristmill.corpus.contamination import SCHEMA as CONTAMINATION
 from gristmill.corpus.files import SourceFile
 from gristmill.corpus.imports import LANGUAGES, Edge, Parsed, edge_row, import_edges
 from gristmill.corpus.languages import comment_line
@@ -49,6 +50,7 @@ KINDS = {
     "rejects": REJECTS,
     "files": FILES,
     "redactions": REDACTIONS,
+    "contamination": CONTAMINATION,
 }
 """The tables of a part."""
 Counts = list[dict[str, Any]]
@@ -125,11 +127,11 @@ class _Repository:
                 files.append(SourceFile(path, language, text))
         return import_edges(files, parsed, configs)
 
-    def redactions(self) -> Iterator[dict[str, Any]]:
-        """Yield what was redacted in the files that stay."""
+    def all_of(self, column: str, *, kept: bool) -> Iterator[dict[str, Any]]:
+        """Yield the items of a column of lists, of files that stay or of those that go."""
         for row in self.rows:
-            for span in (row["spans"] or ()) if row["split"] else ():
-                yield {"repository": self.name, "path": row["path"], **span}
+            for item in (row[column] or ()) if bool(row["split"]) is kept else ():
+                yield {"repository": self.name, "path": row["path"], **item}
 
 
 def write_part(
@@ -214,13 +216,15 @@ def _made(
         table("rejects") as rejects,
         table("files") as files,
         table("redactions") as redactions,
+        table("contamination") as contamination,
     ):
         for repository in _repositories(storage, plan):
             with repository.texts:
                 edges = repository.edges()
                 edge_table.add(edge_row(repository.name, edge) for edge in edges)
                 files.add({name: row[name] for name in FILES.names} for row in repository.rows)
-                redactions.add(repository.redactions())
+                redactions.add(repository.all_of("spans", kept=True))
+                contamination.add(repository.all_of("hits", kept=False))
                 gone = [row for row in repository.rows if row["reason"]]
                 rejects.add({name: row[name] for name in REJECTS.names} for row in gone)
                 ordered, num_bytes = [], 0
@@ -256,7 +260,7 @@ def _joined(storage: Storage, name: str, plan: pa.Table) -> _Repository:
     """Read the rows of a repository from its pieces' tables, one table in memory at a time."""
     texts = Texts()
     found: dict[tuple[int, str], dict[str, Any]] = {}
-    columns = ["repository", "path", "config", "parsed", "role", "signals", "spans", "text"]
+    columns = ["repository", "path", "config", "parsed", "role", "signals", "spans", "hits", "text"]
     for piece in sorted(plan["piece"].unique().to_pylist()):
         table = read_table(storage, piece_path(piece), columns, [name])
         numbers = texts.add(table["text"])

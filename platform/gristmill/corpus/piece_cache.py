@@ -109,7 +109,7 @@ def table_path(piece: Piece, reading: str, opt_out: Sequence[str] = ()) -> str:
     identity = source.identity
     parts = (
         reading,
-        source.source.kind,
+        f"{source.source.kind} {source.source.domain}",
         identity.model_dump_json(),
         f"{piece.first} {piece.last} {piece.listing}",
         " ".join(opt_out) if piece.last is None else "",  # may hold other repositories than its own

@@ -18,7 +18,8 @@ import pyarrow as pa
 import xxhash
 
 from gristmill.corpus.config import CorpusSection
-from gristmill.corpus.contamination import Benchmarks
+from gristmill.corpus.contamination import SCHEMA as CONTAMINATION
+from gristmill.corpus.contamination import Benchmarks, Hit
 from gristmill.corpus.judging import Judged, judge, refused_unread
 from gristmill.corpus.opt_out import wants_out
 from gristmill.corpus.redaction import SCHEMA as REDACTIONS
@@ -35,7 +36,10 @@ _EXCERPT_CHARS = 600
 _PLAIN = Watch()
 _KEPT_LISTINGS = 2
 
-SPAN = pa.struct([field for field in REDACTIONS if field.name not in ("repository", "path")])
+SPAN, HIT = (
+    pa.struct([field for field in table if field.name not in ("repository", "path")])
+    for table in (REDACTIONS, CONTAMINATION)
+)
 
 SCHEMA = pa.schema(
     [
@@ -53,6 +57,7 @@ SCHEMA = pa.schema(
         ("role", pa.string()),
         ("signals", pa.list_(pa.float32())),  # in the order of quality.SIGNALS
         ("spans", pa.list_(SPAN)),  # what was redacted
+        ("hits", pa.list_(HIT)),  # what it holds of benchmarks
         ("text", pa.large_string()),  # whole when it stays or is config, else its beginning
     ]
 )
@@ -229,13 +234,15 @@ def _table(
     rows = sorted(rows, key=lambda row: (row[0], row[2].path))
     staying = [i for i, (_, _, judged) in enumerate(rows) if not judged.reason]
     texts = [rows[i][2].text for i in staying]
-    found = dict(zip(staying, benchmarks.find(texts), strict=True))
+    hits: dict[int, list[Hit]] = {}
+    for hit in benchmarks.hits(texts):
+        hits.setdefault(staying[hit.text], []).append(hit)
     dedup = section.dedup
     signatures = file_signatures(texts, dedup.num_hashes, dedup.shingle_words)
     by_row = {i: row.tobytes() for i, row in zip(staying, signatures, strict=True)}
     columns: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
     for i, (repository, licence, judged) in enumerate(rows):
-        contaminated = found.get(i) or ""
+        contaminated = str(hits[i][0]) if i in hits else ""
         reason = judged.reason or ("contaminated" if contaminated else "")
         whole = judged.config or not reason
         values = {
@@ -253,11 +260,22 @@ def _table(
             "role": judged.role,
             "signals": judged.signals,
             "spans": [asdict(span) for span in judged.spans],
+            "hits": [_hit_row(hit) for hit in hits.get(i, ())],
             "text": judged.text if whole else _excerpt(judged, section),
         }
         for name, value in values.items():
             columns[name].append(value)
     return pa.table(columns, schema=SCHEMA)
+
+
+def _hit_row(hit: Hit) -> dict[str, str]:
+    passage = hit.passage
+    return {
+        "benchmark": passage.benchmark,
+        "task": passage.task,
+        "field": passage.field,
+        "ngram": hit.ngram,
+    }
 
 
 def _excerpt(judged: Judged, section: CorpusSection) -> str:

@@ -32,10 +32,16 @@ class Roots:
             {dirname(self._top(folder)) for folder in self._packages}, paths
         )
         self._named = self._named_roots(configs)
+        self._known: dict[tuple[str, str], list[str]] = {}
 
     def of(self, importer: str, name: str) -> list[str]:
         """Return the roots to try for the absolute name whose first part is `name`, best first."""
         folder = dirname(importer)
+        if (folder, name) not in self._known:
+            self._known[folder, name] = self._of(folder, name)
+        return self._known[folder, name]
+
+    def _of(self, folder: str, name: str) -> list[str]:
         own = dirname(self._top(folder)) if folder in self._packages else folder
         if name in _UNSHADOWED:
             return []
