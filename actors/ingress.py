@@ -49,6 +49,16 @@ class HandleBackend:
         found: Mapping[str, Any] = await self._handles[model].lineage.remote()
         return found
 
+    async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
+        """Encode on one of the model's replicas."""
+        ids: Sequence[int] = await self._handles[model].encode.remote(text, add_bos, special)
+        return ids
+
+    async def decode(self, model: str, tokens: Sequence[int]) -> str | Refusal:
+        """Decode on one of the model's replicas."""
+        text: str | Refusal = await self._handles[model].decode.remote(list(tokens))
+        return text
+
 
 @serve.ingress()
 class Ingress:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +56,14 @@ class Replica:
     async def lineage(self) -> Mapping[str, Any]:
         """Return what the current weights were made from."""
         return await asyncio.to_thread(self._settings.follower.lineage, self._host.label)
+
+    async def encode(self, text: str, add_bos: bool, special: bool) -> Sequence[int]:
+        """Return a text's token ids."""
+        return self._host.encode(text, add_bos=add_bos, special=special)
+
+    async def decode(self, tokens: Sequence[int]) -> str | Refusal:
+        """Return the text of token ids."""
+        return self._host.decode(tokens)
 
     async def num_held_blocks(self) -> int:
         """Return the cache blocks that requests hold now."""

@@ -123,7 +123,8 @@ def test_a_chat_is_answered_whole_and_in_chunks(client):
     ("asked", "kind", "param", "code"),
     [
         ({"model": "other"}, openai.NotFoundError, "model", "model_not_found"),
-        ({"logit_bias": {"5": 1}}, openai.BadRequestError, "logit_bias", "unsupported_parameter"),
+        ({"best_of": 3}, openai.BadRequestError, "best_of", "unsupported_parameter"),
+        ({"logit_bias": {"5": 101}}, openai.BadRequestError, "logit_bias", None),
         ({"temperature": 3}, openai.BadRequestError, "temperature", None),
         ({"max_tokens": 0}, openai.BadRequestError, "max_tokens", None),
         ({"prompt": [999999]}, openai.BadRequestError, "prompt", None),

@@ -139,6 +139,10 @@ class Answer(ABC):
         """Return the event that closes a stream whose usage was asked for."""
         return frame({**self._head(self.chunk), "choices": [], "usage": self.usage()})
 
+    def end(self, counts_usage: bool) -> Sequence[str]:
+        """Return the events after the last piece."""
+        return [self.usage_event(), DONE] if counts_usage else [DONE]
+
     def _head(self, kind: str) -> dict[str, Any]:
         return {
             "id": self.id,

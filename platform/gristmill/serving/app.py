@@ -5,6 +5,10 @@
     GET  /v1/models[/<id>]      the models, with fim, context length and artifact
     POST /v1/completions        completion; with `suffix`, infilling
     POST /v1/chat/completions   chat
+    POST /beta/completions, /v1/fim/completions     DeepSeek's and Codestral's infilling
+    POST /infill, /completion; GET /props           llama.cpp's, for its editor plug-ins
+    POST /tokenize, /detokenize                     in llama.cpp's and in vLLM's form
+    /v1/health, /v1/events, /v1beta/server_setting  Tabby's; its completions are `segments` on OpenAI's path
     GET  /lineage[?model=<id>]  what a model was made from, down to repositories
 
 A stream's first piece is waited for before the status is sent, so a refusal keeps its status. When a
@@ -24,9 +28,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from gristmill.errors import GristmillError, RequestError
-from gristmill.serving import page
+from gristmill.serving import llamacpp, page
 from gristmill.serving.answers import (
-    DONE,
     Answer,
     ChatAnswer,
     CompletionAnswer,
@@ -36,8 +39,17 @@ from gristmill.serving.answers import (
     model_body,
     models_body,
 )
+from gristmill.serving.editors import (
+    CodestralAnswer,
+    CodestralBody,
+    TabbyAnswer,
+    TabbyBody,
+    TabbyEvent,
+    tabby_health,
+)
 from gristmill.serving.exchange import Backend, Kind, ModelCard, Piece, Refusal
-from gristmill.serving.protocols import ChatBody, CompletionBody, read
+from gristmill.serving.protocols import Asked, ChatBody, CompletionBody, read
+from gristmill.serving.tokenizing import DetokenizeBody, TokenizeBody
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +65,16 @@ def build_app(backend: Backend) -> FastAPI:
     app.add_api_route("/v1/models/{name:path}", front.model)
     app.add_api_route("/v1/completions", front.complete, methods=["POST"])
     app.add_api_route("/v1/chat/completions", front.chat, methods=["POST"])
+    app.add_api_route("/beta/completions", front.complete, methods=["POST"])
+    app.add_api_route("/v1/fim/completions", front.codestral, methods=["POST"])
+    app.add_api_route("/infill", front.infill, methods=["POST"])
+    app.add_api_route("/completion", front.native, methods=["POST"])
+    app.add_api_route("/props", front.props)
+    app.add_api_route("/tokenize", front.tokenize, methods=["POST"])
+    app.add_api_route("/detokenize", front.detokenize, methods=["POST"])
+    app.add_api_route("/v1/health", front.tabby_health, methods=["GET", "POST"])
+    app.add_api_route("/v1/events", front.tabby_event, methods=["POST"])
+    app.add_api_route("/v1beta/server_setting", front.tabby_setting)
     app.add_api_route("/lineage", front.lineage)
     app.add_api_route("/", page.index, response_model=None)
     app.add_api_route("/page/{name}", page.asset, response_model=None)
@@ -88,8 +110,13 @@ class Front:
         return _json(await self.backend.lineage(card.name))
 
     async def complete(self, request: Request) -> Response:
-        """Answer a completion request."""
-        body = read(CompletionBody, await _values(request))
+        """Answer a completion request, OpenAI's or, with `segments`, Tabby's."""
+        values = await _values(request)
+        if isinstance(values, dict) and "segments" in values:
+            asked = read(TabbyBody, values)
+            card = await self._card(None, "completion")
+            return await self._answer(card, asked, TabbyAnswer(card.name, 1, card.label))
+        body = read(CompletionBody, values)
         card = await self._card(body.model, "completion")
         answer = CompletionAnswer(card.name, body.n or 1, card.label)
         return await self._answer(card, body, answer)
@@ -100,8 +127,63 @@ class Front:
         card = await self._card(body.model, "chat")
         return await self._answer(card, body, ChatAnswer(card.name, body.n or 1, card.label))
 
+    async def codestral(self, request: Request) -> Response:
+        """Answer an infilling request as Codestral does."""
+        body = read(CodestralBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        return await self._answer(card, body, CodestralAnswer(card.name, 1, card.label))
+
+    async def infill(self, request: Request) -> Response:
+        """Answer llama.cpp's infilling request."""
+        body = read(llamacpp.InfillBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        llamacpp.check_infills(card)
+        return await self._answer(card, body, llamacpp.NativeAnswer(body, card.name))
+
+    async def native(self, request: Request) -> Response:
+        """Answer llama.cpp's completion request."""
+        body = read(llamacpp.NativeBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        return await self._answer(card, body, llamacpp.NativeAnswer(body, card.name))
+
+    async def props(self) -> Response:
+        """Say what llama.cpp's clients ask of a server."""
+        return _json(llamacpp.props_body(await self._card(None, "completion")))
+
+    async def tokenize(self, request: Request) -> Response:
+        """Return a text's token ids: `content` in llama.cpp's form, `prompt` in vLLM's."""
+        body = read(TokenizeBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        ids = await self.backend.encode(
+            card.name, body.text, add_bos=body.adds_bos, special=body.parse_special
+        )
+        return _json(body.answer(ids, card))
+
+    async def detokenize(self, request: Request) -> Response:
+        """Return the text of token ids, in both forms at once."""
+        body = read(DetokenizeBody, await _values(request))
+        card = await self._card(body.model, "completion")
+        text = await self.backend.decode(card.name, body.tokens)
+        if isinstance(text, Refusal):
+            raise text.error()
+        return _json({"content": text, "prompt": text})
+
+    async def tabby_health(self) -> Response:
+        """Say to Tabby's clients that there is a completion model."""
+        return _json(tabby_health(await self._card(None, "completion")))
+
+    async def tabby_event(self, request: Request) -> Response:
+        """Take note of what became of a suggestion; it holds no code."""
+        event = read(TabbyEvent, await _values(request))
+        log.info("completion %s: %s", event.completion_id, event.type)
+        return Response(status_code=200)
+
+    async def tabby_setting(self) -> Response:
+        """Ask Tabby's clients to send nothing elsewhere."""
+        return _json({"disable_client_side_telemetry": True})
+
     async def _answer(
-        self, card: ModelCard, body: CompletionBody | ChatBody, answer: Answer
+        self, card: ModelCard, body: Asked, answer: Answer | llamacpp.NativeAnswer
     ) -> Response:
         pieces = self.backend.generate(card.name, body.generation())
         async with AsyncExitStack() as stack:
@@ -135,7 +217,10 @@ class Front:
 
 
 async def _events(
-    first: Piece, pieces: AsyncGenerator[Piece | Refusal, None], answer: Answer, counts_usage: bool
+    first: Piece,
+    pieces: AsyncGenerator[Piece | Refusal, None],
+    answer: Answer | llamacpp.NativeAnswer,
+    counts_usage: bool,
 ) -> AsyncIterator[str]:
     """Yield a stream's events; an error after the first byte is an event too."""
     async with aclosing(pieces):
@@ -146,11 +231,12 @@ async def _events(
             async for item in pieces:
                 yield answer.event(_piece(item))
         except Exception as error:  # the status is sent: the stream itself must say it
-            yield frame(error_body(_told(error)))
+            told = _told(error)
+            native = isinstance(answer, llamacpp.NativeAnswer)
+            yield frame(llamacpp.error_body(told) if native else error_body(told))
             return
-        if counts_usage:
-            yield answer.usage_event()
-        yield DONE
+        for event in answer.end(counts_usage):
+            yield event
 
 
 async def _values(request: Request) -> object:
@@ -183,11 +269,17 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     headers = {"Retry-After": "1"} if error.status in (429, 503) else {}
-    return _json(error_body(error), error.status, headers)
+    return _json(_error_body(request, error), error.status, headers)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return _json(error_body(_told(error)), 500)
+    return _json(_error_body(request, _told(error)), 500)
+
+
+def _error_body(request: Request, error: RequestError) -> dict[str, Any]:
+    """Return the error in the form of the protocol whose path was asked."""
+    native = request.url.path in llamacpp.PATHS
+    return llamacpp.error_body(error) if native else error_body(error)
 
 
 def _told(error: Exception) -> RequestError:

@@ -26,12 +26,23 @@ class Generation:
     """The text after the hole: the prompt is then infilled, and taken literally."""
     file_path: str | None = None
     """The file that prompt and suffix are of; it leads the prompt as the comment training puts there."""
+    extra: tuple[tuple[str, str], ...] = ()
+    """Other files of the repository, (path, text), the most stable first; the path may be empty."""
     messages: tuple[Mapping[str, str], ...] = ()
     num_choices: int = 1
     max_tokens: int | None = None
+    predict_s: float | None = None
+    """Once an answer has a whole line, it ends so long after its first token."""
+    echo: bool = False
+    """An answer begins with its prompt."""
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
@@ -61,6 +72,8 @@ class Piece:
     logprobs: tuple[ShownLogprob, ...] = ()
     num_prompt: int = 0
     num_cached: int = 0
+    stopping_word: str = ""
+    """The stop text that ended the choice, where one did."""
 
 
 @dataclass(frozen=True)
@@ -109,3 +122,9 @@ class Backend(Protocol):
 
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what a model was made from."""
+
+    async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
+        """Return a text's token ids; `special`: a special token written in it is meant."""
+
+    async def decode(self, model: str, tokens: Sequence[int]) -> str | Refusal:
+        """Return the text of token ids, special tokens as they are written."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from gristmill.inference.engine import Delta, EngineStats, TorchEngine
 from gristmill.inference.loop import EngineLoop
 from gristmill.inference.sampling import SamplingParams, TokenLogprob
 from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal, ShownLogprob
-from gristmill.serving.rendering import render
+from gristmill.serving.rendering import check_ids, render
 from gristmill.tokens.tokenizer import Tokenizer
 
 DEFAULT_TOKENS = 64
@@ -142,16 +142,37 @@ class ModelHost:
         ]
         self._check_room(len(asked))
         self._num_open += len(asked)
+        budget = _Budget(generation.predict_s, len(asked))
         try:
+            if generation.echo:
+                for number in range(len(asked)):
+                    yield Piece(number, _said(generation, number, loaded.tokenizer), 0)
             async with aclosing(self._loop.stream(loaded.engine, asked)) as stream:
-                while True:
+                while budget.has_open:
                     async with asyncio.timeout_at(deadline):  # only while waiting, never at a yield
                         found = await anext(stream, None)
                     if found is None:
                         return
-                    yield _piece(*found, loaded.tokenizer)
+                    piece = budget.within(_piece(*found, loaded.tokenizer))
+                    if piece is not None:
+                        yield piece
         finally:
             self._num_open -= len(asked)
+
+    def encode(self, text: str, *, add_bos: bool, special: bool) -> list[int]:
+        """Return a text's token ids; `special`: a special token written in it is meant."""
+        tokenizer = self._loaded.tokenizer
+        ids = tokenizer.encode_with_special(text) if special else tokenizer.encode(text)
+        return [tokenizer.special.bos, *ids] if add_bos else ids
+
+    def decode(self, tokens: Sequence[int]) -> str | Refusal:
+        """Return the text of token ids, special tokens as they are written."""
+        tokenizer = self._loaded.tokenizer
+        try:
+            check_ids(tokenizer, tokens)
+        except RequestError as error:
+            return Refusal.of(error)
+        return tokenizer.decode(tokens, skip_special=False)
 
     def _params(self, loaded: _Loaded, generation: Generation) -> SamplingParams:
         """Return what the request asks, stop texts that are special tokens as ids."""
@@ -165,6 +186,11 @@ class ModelHost:
             temperature=generation.temperature,
             top_p=generation.top_p,
             top_k=generation.top_k,
+            min_p=generation.min_p,
+            presence_penalty=generation.presence_penalty,
+            frequency_penalty=generation.frequency_penalty,
+            repetition_penalty=generation.repetition_penalty,
+            logit_bias=generation.logit_bias,
             stop=generation.stop,
             # a special token always ends an answer: it can only begin something else
             stop_ids=frozenset() if generation.ignore_eos else special.ids(),
@@ -188,6 +214,42 @@ class ModelHost:
         return self._current
 
 
+class _Budget:
+    """Ends each choice that has a whole line when its time is over; it is timed from its first token."""
+
+    def __init__(self, limit_s: float | None, num_choices: int) -> None:
+        self._limit_s = limit_s
+        self._open = set(range(num_choices))
+        self._began: dict[int, float] = {}
+        self._has_line: set[int] = set()
+
+    @property
+    def has_open(self) -> bool:
+        """Say whether a choice is still being written."""
+        return bool(self._open)
+
+    def within(self, piece: Piece) -> Piece | None:
+        """Return the piece, its choice ended where its time is over; None when it was ended before."""
+        if piece.index not in self._open:
+            return None
+        now = time.monotonic()
+        spent = now - self._began.setdefault(piece.index, now)
+        if "\n" in piece.text:
+            self._has_line.add(piece.index)
+        late = self._limit_s is not None and spent > self._limit_s
+        if piece.finish_reason is None and late and piece.index in self._has_line:
+            piece = replace(piece, finish_reason="length")
+        if piece.finish_reason is not None:
+            self._open.discard(piece.index)
+        return piece
+
+
+def _said(generation: Generation, number: int, tokenizer: Tokenizer) -> str:
+    """Return the prompt of a choice as text."""
+    prompt = generation.prompts[number // generation.num_choices]
+    return prompt if isinstance(prompt, str) else tokenizer.decode(prompt, skip_special=False)
+
+
 def _fitted(
     params: SamplingParams, tokens: list[int], generation: Generation, loaded: _Loaded
 ) -> SamplingParams:
@@ -207,6 +269,7 @@ def _piece(number: int, delta: Delta, tokenizer: Tokenizer) -> Piece:
         logprobs=tuple(_shown(found, tokenizer) for found in delta.logprobs),
         num_prompt=delta.num_prompt,
         num_cached=delta.num_cached,
+        stopping_word=delta.stopping_word,
     )
 
 

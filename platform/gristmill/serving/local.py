@@ -24,3 +24,11 @@ class LocalBackend:
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what the host was told when it loaded the model."""
         return self._hosts[model].card().lineage
+
+    async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
+        """Encode with the tokenizer of the model's current weights."""
+        return self._hosts[model].encode(text, add_bos=add_bos, special=special)
+
+    async def decode(self, model: str, tokens: Sequence[int]) -> str | Refusal:
+        """Decode with the tokenizer of the model's current weights."""
+        return self._hosts[model].decode(tokens)

@@ -5,7 +5,7 @@ changes nothing (many clients send every field); a field we have never heard of 
 add their own. The bodies become a `Generation`; the answers are in `answers.py`.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,19 @@ MAX_CHOICES = 32
 MAX_LOGPROBS = 20
 
 _Ids = list[Annotated[int, Field(strict=True)]]
+
+
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "best_of": (None, 0, 1),
+    "function_call": (None, "none"),
+    "functions": (None, []),
+    "min_tokens": (None, 0),
+    "modalities": (None, ["text"]),
+    "response_format": (None, {"type": "text"}),
+    "tool_choice": (None, "none", "auto"),
+    "tools": (None, []),
+}
+"""Fields we do not carry out, with the values that ask for nothing."""
 
 
 class StreamOptions(BaseModel):
@@ -31,12 +44,18 @@ class _Body(BaseModel):
     """What completions and chats share. None is "not given": clients send null for it."""
 
     model_config = ConfigDict(extra="ignore")
+    neutral: ClassVar[dict[str, tuple[Any, ...]]] = NEUTRAL
 
     model: str | None = None
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0)
+    logit_bias: dict[str, float] | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
     seed: int | None = None
     stop: str | list[str] | None = None
@@ -63,8 +82,39 @@ class _Body(BaseModel):
             )
         return tuple(text for text in stops if text)
 
+    def sampling(self) -> dict[str, Any]:
+        """Return the fields of a `Generation` that say how tokens are chosen. Raises RequestError."""
+        return {
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+            "top_k": max(0, self.top_k or 0),
+            "min_p": self.min_p or 0.0,
+            "presence_penalty": self.presence_penalty or 0.0,
+            "frequency_penalty": self.frequency_penalty or 0.0,
+            "repetition_penalty": self.repetition_penalty or 1.0,
+            "logit_bias": _bias(self.logit_bias or {}),
+            "seed": self.seed,
+            "stop": self.stops(),
+            "ignore_eos": bool(self.ignore_eos),
+        }
 
-Body = TypeVar("Body", bound=_Body)
+
+class Asked(Protocol):
+    """What the front needs of any protocol's body."""
+
+    @property
+    def streams(self) -> bool:
+        """Say whether the answer comes in pieces."""
+
+    @property
+    def counts_usage(self) -> bool:
+        """Say whether a stream ends with a chunk of usage."""
+
+    def generation(self) -> Generation:
+        """Return what is asked for. Raises RequestError."""
+
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class CompletionBody(_Body):
@@ -75,6 +125,7 @@ class CompletionBody(_Body):
     file_path: str | None = Field(None, max_length=400)
     """Ours, optional: the file's path in its repository, so that the model knows where it writes."""
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
+    echo: bool | None = None
     truncate_prompt_tokens: int | None = Field(None, ge=-1)
     """Cut a longer prompt to so many tokens (-1: to what fits), keeping what is nearest to the answer."""
 
@@ -82,6 +133,12 @@ class CompletionBody(_Body):
         """Return what is asked for. Raises RequestError."""
         prompts = _prompts(self.prompt)
         choices = self.n or 1
+        if self.echo and self.logprobs is not None:
+            raise RequestError(
+                "echo and logprobs together are not supported: a prompt's tokens have no log "
+                "probabilities here; leave one of them out",
+                param="echo", code="unsupported_parameter",
+            )  # fmt: skip
         if len(prompts) * choices > MAX_CHOICES:
             raise RequestError(
                 f"{len(prompts)} prompts times n={choices} is more than {MAX_CHOICES} answers; "
@@ -94,13 +151,9 @@ class CompletionBody(_Body):
             file_path=self.file_path,
             num_choices=choices,
             max_tokens=self.max_tokens,
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else self.top_p,
-            top_k=max(0, self.top_k or 0),
-            seed=self.seed,
-            stop=self.stops(),
-            ignore_eos=bool(self.ignore_eos),
+            **self.sampling(),
             logprobs=self.logprobs,
+            echo=bool(self.echo),
             keep_tokens=self.truncate_prompt_tokens,
         )
 
@@ -146,40 +199,17 @@ class ChatBody(_Body):
             messages=tuple(message.plain() for message in self.messages),
             num_choices=self.n or 1,
             max_tokens=self.max_completion_tokens or self.max_tokens,
-            temperature=1.0 if self.temperature is None else self.temperature,
-            top_p=1.0 if self.top_p is None else self.top_p,
-            top_k=max(0, self.top_k or 0),
-            seed=self.seed,
-            stop=self.stops(),
-            ignore_eos=bool(self.ignore_eos),
+            **self.sampling(),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
-
-
-NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "best_of": (None, 0, 1),
-    "echo": (None, False),
-    "frequency_penalty": (None, 0),
-    "function_call": (None, "none"),
-    "functions": (None, []),
-    "logit_bias": (None, {}),
-    "min_p": (None, 0),
-    "min_tokens": (None, 0),
-    "modalities": (None, ["text"]),
-    "presence_penalty": (None, 0),
-    "repetition_penalty": (None, 1),
-    "response_format": (None, {"type": "text"}),
-    "tool_choice": (None, "none", "auto"),
-    "tools": (None, []),
-}
-"""Fields we do not carry out, with the values that ask for nothing."""
 
 
 def read(kind: type[Body], values: object) -> Body:
     """Read a JSON value as a request body. Raises RequestError naming the field."""
     if not isinstance(values, dict):
         raise RequestError(f"the body is a JSON {type(values).__name__}, not an object")
-    for name, neutral in NEUTRAL.items():
+    declined: dict[str, tuple[Any, ...]] = getattr(kind, "neutral", {})
+    for name, neutral in declined.items():
         if name in values and values[name] not in neutral:
             raise RequestError(
                 f"'{name}' is not supported by this endpoint; leave it out", param=name,
@@ -193,6 +223,22 @@ def read(kind: type[Body], values: object) -> Body:
         found = "missing" if first["type"] == "missing" else repr(first["input"])[:80]
         why = f"{first['msg'][0].lower()}{first['msg'][1:]}"
         raise RequestError(f"'{where}' is {found}: {why}", param=where) from error
+
+
+def _bias(given: dict[str, float]) -> tuple[tuple[int, float], ...]:
+    found = []
+    for token, value in given.items():
+        if not token.isdecimal():
+            raise RequestError(
+                f"logit_bias names '{token[:40]}'; its keys are token ids", param="logit_bias"
+            )
+        if not -100 <= value <= 100:
+            raise RequestError(
+                f"logit_bias of token {token} is {value:g}; it lies from -100 to 100",
+                param="logit_bias",
+            )
+        found.append((int(token), value))
+    return tuple(sorted(found))
 
 
 def _prompts(prompt: str | _Ids | list[str] | list[_Ids]) -> tuple[str | tuple[int, ...], ...]:

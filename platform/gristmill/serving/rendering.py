@@ -3,7 +3,7 @@
 With a suffix the prompt is infilled: both texts are taken literally, so a file that holds a sentinel's
 text cannot break the prompt. Without one, special tokens written in the prompt are meant (editors that
 lay out FIM themselves send them so), and bos leads unless the prompt brings it. A file path leads the
-text as the comment that training puts above every file.
+text as the comment that training puts above every file. Other files of the repository lead both.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list
     for prompt in generation.prompts:
         if isinstance(prompt, str):
             header = path_header(generation.file_path, prompt + (generation.suffix or ""))
-            rendered.append(_text(tokenizer, header, prompt, generation.suffix, keep))
+            ids = _text(tokenizer, header, prompt, generation.suffix, keep)
+            rendered.append(_with_extra(tokenizer, ids, generation.extra, room))
         elif generation.suffix is not None:
             raise RequestError("suffix needs a text prompt, not token ids", param="suffix")
         else:
@@ -47,6 +48,24 @@ def path_header(file_path: str | None, text: str) -> str:
     path = " ".join((file_path or "").split())
     language = language_of(path, text) if path else None
     return comment_line(language, path) if language else ""
+
+
+def _with_extra(
+    tokenizer: Tokenizer, ids: list[int], extra: Sequence[tuple[str, str]], room: int
+) -> list[int]:
+    """Return a prompt behind other files of its repository, as a training document has them.
+
+    They lead in the order given, each under its path comment; the last ones are kept where not all
+    of them fit. `ids` begins with bos.
+    """
+    left = room - len(ids)
+    before: list[int] = []
+    for path, text in reversed(extra):
+        block = tokenizer.encode(path_header(path, text) + text.rstrip("\n") + "\n")
+        if len(before) + len(block) > left:
+            break
+        before = [*block, *before]
+    return [*ids[:1], *before, *ids[1:]]
 
 
 def _text(
@@ -78,11 +97,16 @@ def cut(ids: Sequence[int], begin: int, hole: int, keep: int) -> list[int]:
     return [*lead, *prefix[len(prefix) - num_prefix :], hole, *suffix[:num_suffix], ids[-1]]
 
 
-def _ids(tokenizer: Tokenizer, prompt: Sequence[int], keep: int | None) -> list[int]:
-    outside = [token for token in prompt if not 0 <= token < tokenizer.num_tokens]
+def check_ids(tokenizer: Tokenizer, tokens: Sequence[int]) -> None:
+    """Raise RequestError when an id is not the tokenizer's."""
+    outside = [token for token in tokens if not 0 <= token < tokenizer.num_tokens]
     if outside:
         raise RequestError(
             f"token id {outside[0]} is not in this model's vocabulary of {tokenizer.num_tokens}",
             param="prompt",
         )
+
+
+def _ids(tokenizer: Tokenizer, prompt: Sequence[int], keep: int | None) -> list[int]:
+    check_ids(tokenizer, prompt)
     return list(prompt if keep is None else prompt[max(0, len(prompt) - keep) :])
