@@ -39,16 +39,15 @@ class Truth:
     unreadable: frozenset[str]
     """Components that their compiler refuses."""
 
-    def undecided(self, packages: dict[str, str], edge: tuple[str, str]) -> bool:
+    def undecided(self, packages: dict[str, list[str]], edge: tuple[str, str]) -> bool:
         """Return whether an edge enters a package of the repository under a name that the tool could
         not resolve, because only a build or an install would make what the name means."""
         importer, imported = edge
         return any(
-            source == importer
-            and (folder := packages.get(_package_name(specifier))) is not None
-            and imported.startswith(f"{folder}/" if folder else "")
+            imported.startswith(f"{folder}/" if folder else "")
             for source, specifier in self.unresolved
-            if not specifier.startswith(".")
+            if source == importer and not specifier.startswith(".")
+            for folder in packages.get(_package_name(specifier), ())
         )
 
 
@@ -109,14 +108,14 @@ def _tool() -> Path:
     return folder
 
 
-def linked(root: Path) -> dict[str, str]:
-    """Link the members of each workspace as an install would; return every package's folder by name."""
-    packages: dict[str, str] = {}
+def linked(root: Path) -> dict[str, list[str]]:
+    """Link the members of each workspace as an install would; return all packages' folders by name."""
+    packages: dict[str, list[str]] = {}
     for manifest in sorted(root.rglob("package.json")):
         name = _json(manifest).get("name")
         if isinstance(name, str) and "node_modules" not in manifest.parts:
             folder = manifest.parent.relative_to(root).as_posix()
-            packages.setdefault(name, "" if folder == "." else folder)
+            packages.setdefault(name, []).append("" if folder == "." else folder)
     for workspace in sorted({path.parent for name in MANIFESTS for path in root.rglob(name)}):
         for member in _members(workspace):
             name = _json(member / "package.json").get("name")

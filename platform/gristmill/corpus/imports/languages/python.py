@@ -150,7 +150,7 @@ class _Modules:
             found = [stem + ending for ending in (".py", ".pyi") if stem + ending in self._files]
             if found:
                 return found
-        return [base + ".pyx"] if base + ".pyx" in self._files else []
+        return []
 
 
 RULES = LanguageRules(
