@@ -61,6 +61,7 @@ SEEN = {
     "c-ares": cmake(),
     "curl": cmake("-DENABLE_MANUAL=OFF"),
     "expat": cmake(folder="expat"),
+    "git": make("NO_CURL=1", "NO_GETTEXT=1", "NO_TCLTK=1", "NO_PERL=1", "NO_PYTHON=1", "all"),
     "jansson": cmake(),
     "leveldb": cmake("-DLEVELDB_BUILD_TESTS=OFF", "-DLEVELDB_BUILD_BENCHMARKS=OFF"),
     "libpng1.6": cmake(),
@@ -70,7 +71,6 @@ SEEN = {
     "re2": make("all", "obj/test/re2_test"),
     "redis": make("MALLOC=libc", folder="src"),
     "spdlog": cmake("-DSPDLOG_BUILD_TESTS=ON"),
-    "tmux": make(prepare="./configure --disable-dependency-tracking"),
     "zlib": make("all", "test", prepare="./configure"),
 }
 HELD_OUT = {

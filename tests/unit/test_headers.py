@@ -65,13 +65,18 @@ def test_headers_of_the_system_are_not_the_repositorys() -> None:
     assert meant(includes, "compat/string.h compat/sys/stat.h compat/local.h") == {
         ("src/a.c", "local.h"): "compat/local.h"
     }
-    assert meant(includes, "libc/include/sys/stat.h") == {
-        ("src/a.c", "sys/stat.h"): "libc/include/sys/stat.h"
+    own = {"libc/src/a.c": "<sys/stat.h>", "app/b.c": "<sys/stat.h>"}
+    assert meant(own, "libc/include/sys/stat.h") == {
+        ("libc/src/a.c", "sys/stat.h"): "libc/include/sys/stat.h"
     }
 
 
 def test_a_compile_database_decides() -> None:
     files = "one/util.h two/util.h src/util.h"
-    folders = {"src/a.c": ["two", "one"]}
-    found = meant({"src/a.c": "<util.h>", "src/b.c": '"util.h"'}, files, folders=folders)
-    assert found == {("src/a.c", "util.h"): "two/util.h", ("src/b.c", "util.h"): "src/util.h"}
+    folders = {"src/a.c": ["two", "one"], "src/z.c": ["two"]}
+    includes = {"src/a.c": "<util.h>", "src/b.c": '"util.h"', "src/c.c": "<util.h>"}
+    assert meant(includes, files, folders=folders) == {
+        ("src/a.c", "util.h"): "two/util.h",
+        ("src/b.c", "util.h"): "src/util.h",
+        ("src/c.c", "util.h"): "two/util.h",  # not in the database: as most of its files do
+    }

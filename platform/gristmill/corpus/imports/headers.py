@@ -7,9 +7,9 @@ includer's build searches that folder. Several candidates are told apart by such
 other includes of the same file; above the includer; shown by files around it; named like an include
 folder; nearest. Where that leaves more than one, the include means none.
 
-No candidate is a header of the standard libraries in brackets, unless it is under a folder named like
-an include folder; nor one in a folder of another platform, seen from outside; nor one far from the
-template (`config.h.in`) from which the build makes the header.
+No candidate is a header of the standard libraries in brackets, unless an include folder of the
+includer's own project holds it; nor one in a folder of another platform, seen from outside; nor one
+far from the template (`config.h.in`) from which the build makes the header.
 """
 
 import re
@@ -73,7 +73,8 @@ class Headers:
             if match := _TEMPLATE.fullmatch(basename(path)):
                 self._templates.setdefault(match["header"], []).append(dirname(path))
         self._folders = folders or {}
-        self._all_folders = sorted({f for some in self._folders.values() for f in some})
+        counts = Counter(folder for some in self._folders.values() for folder in set(some))
+        self._all_folders = sorted(counts, key=lambda folder: (-counts[folder], folder))
 
     def find(self, includes: Iterable[tuple[str, Import]]) -> Iterator[tuple[str, Import, str]]:
         """Yield each include of an importer with the file that it means, where it means one."""
@@ -121,7 +122,11 @@ class Headers:
             if path == suffix or path.endswith("/" + suffix)
         }
         if found.form == "angle" and _is_standard(found.target):
-            return {p: r for p, r in roots.items() if basename(r).startswith("inc")}
+            return {
+                path: root
+                for path, root in roots.items()
+                if basename(root).startswith("inc") and _above(dirname(root), here)
+            }
         made = self._templates.get(basename(suffix), ())
         return {
             path: root
