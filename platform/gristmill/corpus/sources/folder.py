@@ -19,7 +19,14 @@ from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import FolderSource, Source
 from gristmill.corpus.licence_files import licences_of_tree
 from gristmill.corpus.sources.disk import read_file, read_text
-from gristmill.corpus.sources.repository import Bytes, Entry, Kind, Repository, Unread
+from gristmill.corpus.sources.repository import (
+    MAX_FILE_BYTES,
+    Bytes,
+    Entry,
+    Kind,
+    Repository,
+    Unread,
+)
 from gristmill.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -65,7 +72,7 @@ def _repository(source: FolderSource, root: Path) -> Repository:
     names = []
     for path, num_bytes, regular in _walk(root):
         digest.update(f"{path}\0{num_bytes}\0".encode("utf-8", "surrogateescape"))
-        if regular:
+        if regular and num_bytes <= MAX_FILE_BYTES:  # a larger one is never read
             names.append(path)
             digest.update(_file_digest(root / path))
     tree = digest.hexdigest()

@@ -95,10 +95,10 @@ def inner(name: str) -> str:
 
 
 def refused_name(name: str) -> tuple[str, str] | None:
-    """Return why a name is refused: it would lead out of the archive."""
+    """Return why a name is refused: it would lead out of where it belongs."""
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\0" in name or re.match(r"^[A-Za-z]:", name):
-        return "unsafe_path", "the name leads out of the archive"
+        return "unsafe_path", "the name leads out of the tree"
     return None
 
 
@@ -141,24 +141,26 @@ def _outgrown(num_bytes: int, path: Path) -> bool:
     return out_of_proportion or num_bytes > MAX_TOTAL_BYTES
 
 
-def _bomb(name: str, num_bytes: int, path: Path) -> Unread:
+def _bomb(num_bytes: int, path: Path) -> Unread:
     detail = f"{path.stat().st_size} bytes grow to {num_bytes} and more; the rest is left out"
-    return Unread(name, "archive_bomb", detail)
+    return Unread(path.name, "archive_bomb", detail)
 
 
-def _too_many(name: str) -> Unread:
-    return Unread(name, "archive_bomb", f"more than {MAX_MEMBERS} members; the rest is left out")
+def _too_many(path: Path) -> Unread:
+    return Unread(
+        path.name, "archive_bomb", f"more than {MAX_MEMBERS} members; the rest is left out"
+    )
 
 
 def _tar_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread]:
-    last = ""
+    at = path.name  # damage between two members is the archive's
     try:
         with tarfile.open(path, "r:*", tarinfo=_TarInfo) as archive:
             for number, member in enumerate(archive):
-                last = name = inner(member.name)
+                at = name = inner(member.name)
                 refusal = refused_name(name) or _refused_tar_member(member)
                 if number >= MAX_MEMBERS:
-                    yield _too_many(name)
+                    yield _too_many(path)
                     return
                 if member.isdir():
                     pass
@@ -172,12 +174,11 @@ def _tar_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread
                     yield Bytes(name, data)
                 archive.members.clear()  # type: ignore[attr-defined]  # else all stay in memory
                 if _outgrown(archive.offset, path):  # type: ignore[attr-defined]
-                    yield _bomb(name, archive.offset, path)  # type: ignore[attr-defined]
+                    yield _bomb(archive.offset, path)  # type: ignore[attr-defined]
                     return
+                at = path.name
     except DAMAGE as error:
-        yield Unread(
-            last or path.name, "truncated", f"the archive ends or is damaged here: {error}"
-        )
+        yield Unread(at, "truncated", f"the archive ends or is damaged here: {error}")
 
 
 def _zip_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread]:
@@ -187,7 +188,7 @@ def _zip_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread
             for number, info in enumerate(archive.infolist()):
                 name = inner(info.filename)
                 if number >= MAX_MEMBERS:
-                    yield _too_many(name)
+                    yield _too_many(path)
                     return
                 if info.is_dir() or (wanted is not None and name not in wanted):
                     continue
@@ -197,7 +198,7 @@ def _zip_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread
                     continue
                 total += info.file_size
                 if _outgrown(total, path):
-                    yield _bomb(name, total, path)
+                    yield _bomb(total, path)
                     return
                 try:
                     with archive.open(info) as stream:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import Source, TableSource
 from gristmill.corpus.licences import UNKNOWN, joined, normalised
+from gristmill.corpus.sources.members import refused_name
 from gristmill.corpus.sources.repository import (
     MAX_FILE_BYTES,
     Bytes,
@@ -86,8 +87,12 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
             detail = f"row {number} lacks content or path"
             yield Unread(f"{table.name}:{number}", "unreadable", detail, repository=name)
             continue
+        path = path.lstrip("/")
+        if refusal := refused_name(path):
+            yield Unread(path, *refusal, repository=name)
+            continue
         data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
-        yield Bytes(path.lstrip("/"), data, name, _licence(row))
+        yield Bytes(path, data, name, _licence(row))
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
