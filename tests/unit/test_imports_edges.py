@@ -61,6 +61,7 @@ def written_key(edge: Edge) -> tuple[str, str, str]:
 def test_every_language_has_a_repository() -> None:
     languages = {file.language for path in EXPECTED for file in read(path.with_suffix(""))[0]}
     assert {"Python", "JavaScript", "TypeScript", "Java", "Go", "C", "C++", "CUDA"} <= languages
+    assert {"Rust", "Swift", "Lua", "Shell", "Protocol Buffer"} <= languages
 
 
 def test_of_two_statements_with_one_target_the_first_line_is_kept() -> None:

@@ -22,6 +22,11 @@ GOOD = {
     "C": "#include <a.h>\nint main(void) { return 0; }\n",
     "C++": "#include <a.h>\ntemplate <class T> struct S { T t; };\n",
     "CUDA": '#include "a.h"\nint main() { return 0; }\n',
+    "Rust": "mod a;\n\nfn f(x: &[u8]) -> u8 { x[0] }\n",
+    "Swift": "import A\n\nstruct S: B { var c: [D] = [] }\n",
+    "Lua": 'local a = require("b")\nreturn { f = function(x) return a[x] end }\n',
+    "Shell": 'source a.sh\nf() { echo "$1"; }\n',
+    "Protocol Buffer": 'syntax = "proto3";\nimport "a.proto";\nmessage M { string s = 1; }\n',
 }
 
 

@@ -132,8 +132,9 @@ class LanguageRules:
 
     languages: tuple[str, ...]
     """Names as in `corpus.languages`."""
-    grammar: Callable[[str, str], tuple[str, str]]
-    """(language, path) -> module and function that hold the tree-sitter grammar."""
+    grammar: Callable[[str, str], tuple[str, str]] | None
+    """(language, path) -> module and function that hold the tree-sitter grammar; None where there is
+    none: then `extract` gets no captures and reads the bytes itself."""
     query: str
     extract: Callable[[Captures, bytes], Found]
     resolve: Callable[[Repository], Iterator[Edge]]

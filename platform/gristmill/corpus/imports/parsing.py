@@ -86,9 +86,11 @@ def _read(
     deadline: float,
     measure: Measure | None = None,
 ) -> tuple[Found, float, Signals]:
-    grammar = rules.grammar(language, path)
     if rules.prepare is not None:
         data = rules.prepare(data, path)
+    if rules.grammar is None:
+        return rules.extract({}, data), 0.0, ()
+    grammar = rules.grammar(language, path)
     tree = _tree(grammar, data, deadline)
     query = _query(grammar, rules.query)
     if rules.near is None:
