@@ -39,19 +39,7 @@ from gristmill.corpus.watch import Watch
 from gristmill.storage import Storage
 from tests.bench.corpus_runs import corpus_run
 
-NAMES = [
-    "torch",
-    "transformers",
-    "ray",
-    "sympy",
-    "pandas",
-    "scipy",
-    "numpy",
-    "mypy",
-    "fonttools",
-    "matplotlib",
-    "networkx",
-]
+NAMES = ["transformers", "sympy", "pandas", "scipy", "numpy", "matplotlib", "networkx"]
 SAMPLED_MB = float(os.environ.get("GRISTMILL_BENCH_SAMPLE_MB", "24"))
 BAR_MB_A_CORE = 3.0
 pytestmark = pytest.mark.truth

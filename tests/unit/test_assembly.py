@@ -246,3 +246,20 @@ def test_a_part_is_kept_copied_or_made(root: Path, made: Made, tmp_path: Path) -
     assert there.sizes("documents") == before
     other = replace(made.making, section=section_of(root, path_comment=False))
     assert write_part(made.storage, part, made.origins, other).key != again.key
+
+
+def test_documents_fit_the_window_and_lose_no_file(root: Path, made: Made, tmp_path: Path) -> None:
+    narrow = Made(section_of(root, window_tokens=256), tmp_path)
+    limit = 256 * 3
+    for document in narrow.documents():
+        assert document.num_bytes <= limit or len(document.files) == 1
+
+    def files(corpus: Made) -> list[tuple[str, str]]:
+        return sorted(
+            (item.repository, file.path) for item in corpus.documents() for file in item.files
+        )
+
+    assert files(narrow) == files(made)
+    assert len(narrow.documents()) > len(made.documents())
+    shares = [corpus.summary.metrics["imports_visible_share"] for corpus in (narrow, made)]
+    assert 0 <= shares[0] < shares[1] <= 1

@@ -14,6 +14,7 @@ import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +42,7 @@ from gristmill.corpus.parts import (
 )
 from gristmill.corpus.redaction import SCHEMA as REDACTIONS
 from gristmill.corpus.texts import Texts
+from gristmill.corpus.windows import BYTES_PER_TOKEN, Sized, cut, visible
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
 
@@ -164,6 +166,7 @@ def part_key(plan: pa.Table, part: Part, origins: Mapping[str, Origin], making: 
     values = {
         "code": making.code,
         "order": section.order,
+        "window": section.window_tokens,
         "path_comment": section.path_comment,
         "held_out": section.held_out.by,
         "seed": making.seed if section.order == "random" else None,
@@ -227,13 +230,17 @@ def _made(
                 contamination.add(repository.all_of("hits", kept=False))
                 gone = [row for row in repository.rows if row["reason"]]
                 rejects.add({name: row[name] for name in REJECTS.names} for row in gone)
-                ordered, num_bytes = [], 0
+                ordered: list[list[Sized]] = []
+                num_bytes = 0
                 origin = origins[repository.name]
                 for document in _documents(repository, edges, origin, making):
                     made.add([document], document["num_bytes"])
-                    ordered.append([file["path"] for file in document["files"]])
+                    ordered.append(
+                        [(file["path"], len(file["text"])) for file in document["files"]]
+                    )
                     num_bytes += document["num_bytes"]
-            broken = violations(ordered, edges)
+            broken = violations([[path for path, _ in files] for files in ordered], edges)
+            seen = visible(ordered, edges, making.section.window_tokens or 1 << 60)
             counts.append(
                 {
                     "repository": repository.name,
@@ -241,6 +248,8 @@ def _made(
                     "num_edges": len(edges),
                     "num_ordered_edges": broken.num_edges,
                     "num_broken_edges": broken.num_broken,
+                    "num_imported_tokens": seen.num_tokens,
+                    "num_visible_tokens": seen.num_visible,
                     "bytes_kept": num_bytes,
                 }
             )
@@ -282,9 +291,39 @@ def _documents(
             components = [[path] for path in sorted(paths)]
         else:
             components = order(paths, edges, section.order, making.seed, repository.name)
-        for component in components:
-            rows = [by_path[path] for path in component]
+        for chosen in _fitting(repository, components, by_path, edges, section.window_tokens):
+            rows = [by_path[path] for path in chosen]
             yield _document(repository, rows, split, origin, section.path_comment)
+
+
+def _fitting(
+    repository: _Repository,
+    components: Sequence[Sequence[str]],
+    by_path: Mapping[str, Mapping[str, Any]],
+    edges: Sequence[Edge],
+    window_tokens: int | None,
+) -> Iterator[Sequence[str]]:
+    """Yield the components, those beyond the window in parts that fit as far as files do."""
+    limit = inf if window_tokens is None else window_tokens * BYTES_PER_TOKEN
+    sized = [
+        [(path, repository.texts.size(by_path[path]["text"])) for path in component]
+        for component in components
+    ]
+    too_long = [sum(size for _, size in files) > limit for files in sized]
+    place = {
+        path: number
+        for number, component in enumerate(components)
+        for path in (component if too_long[number] else ())
+    }
+    inside: dict[int, list[Edge]] = {}
+    for edge in edges:
+        if edge.importer in place and place[edge.importer] == place.get(edge.imported):
+            inside.setdefault(place[edge.importer], []).append(edge)
+    for number, component in enumerate(components):
+        if too_long[number]:
+            yield from cut(sized[number], inside.get(number, ()), int(limit))
+        else:
+            yield component
 
 
 def _document(

@@ -205,6 +205,9 @@ class CorpusSection(Section):
     score: Score | None = None
     dedup: Dedup = Dedup()
     order: Literal["scc", "paper", "path", "random"] = "scc"
+    window_tokens: int | None = Field(16_384, ge=256)
+    """Documents longer than this (at three bytes a token) are cut between files, where few imports
+    cross; the record says how much of what files import is visible inside it. None cuts nothing."""
     path_comment: bool = True
     """The file's path as a comment in its first line (section 2.2)."""
     decontaminate: tuple[str, ...] = (

@@ -30,7 +30,7 @@ from gristmill.storage import Storage
 
 FOLDER = ".pieces"
 KEEP_DAYS = 30.0
-_NOT_READ = frozenset({"sources", "order", "path_comment", "held_out", "opt_out"})
+_NOT_READ = frozenset({"sources", "order", "window_tokens", "path_comment", "held_out", "opt_out"})
 """Keys of the section that reading a piece never looks at; any other key changes every table."""
 _READ_OF_DEDUP = ("level", "num_hashes", "shingle_words")
 _CODE = ("tree-sitter", "rensa", "pyarrow")

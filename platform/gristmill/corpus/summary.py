@@ -37,6 +37,8 @@ SCHEMA = pa.schema(
         ("num_edges", pa.int64()),
         ("num_ordered_edges", pa.int64()),
         ("num_broken_edges", pa.int64()),
+        ("num_imported_tokens", pa.int64()),  # of files, once for each that imports them
+        ("num_visible_tokens", pa.int64()),  # those before the importer inside the window
     ]
 )
 
@@ -132,5 +134,6 @@ def summarise(tallies: pa.Table, repositories: pa.Table) -> Summary:
         "rule_kept_share": (ruled - dropped) / max(ruled, 1),
         "kept_share": counts["bytes_kept"] / max(counts["bytes_read"], 1),
         "edges_broken_share": total("num_broken_edges") / max(ordered, 1),
+        "imports_visible_share": total("num_visible_tokens") / max(total("num_imported_tokens"), 1),
     }
     return Summary(counts, metrics)
