@@ -1,6 +1,7 @@
 """Licences from metadata and files, and what is permissive."""
 
 from email.message import Message
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,9 @@ from gristmill.corpus.licence_metadata import licence_of_metadata
 from gristmill.corpus.licence_texts import licence_of_text
 from gristmill.corpus.licences import (
     UNKNOWN,
+    is_allowed,
     is_permissive,
+    normalised,
 )
 
 
@@ -92,3 +95,40 @@ def test_a_tree_s_licence_is_that_of_its_top_files() -> None:
 )
 def test_is_permissive(expression: str, wanted: bool) -> None:
     assert is_permissive(expression) is wanted
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted"),
+    [
+        ("mit", "MIT"),
+        ("GPL-3.0+", "GPL-3.0-or-later"),
+        ("MIT/Apache-2.0", "MIT OR Apache-2.0"),
+        ("LicenseRef-mine AND mit", "LicenseRef-mine AND MIT"),
+        ("GPL-2.0 WITH Classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
+        ("my own terms", None),
+        ("", None),
+        ("(" * 5000, None),
+    ],
+)
+def test_one_spelling_for_each_expression(expression: str, wanted: str | None) -> None:
+    assert normalised(expression) == wanted
+    if wanted is not None:
+        assert normalised(wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("expression", "wanted", "allowed"),
+    [
+        ("GPL-3.0-only", "any", True),
+        ("GPL-3.0-only", "permissive", False),
+        ("GPL-3.0-only OR MIT", "permissive", True),
+        ("MIT", ("MIT", "ISC"), True),
+        ("MIT AND ISC", ("MIT", "ISC"), True),
+        ("MIT AND GPL-3.0-only", ("MIT", "ISC"), False),
+        ("GPL-3.0-only OR MIT", ("MIT",), True),
+        (UNKNOWN, ("MIT",), False),
+        (UNKNOWN, (UNKNOWN,), True),
+    ],
+)
+def test_an_allow_list(expression: str, wanted: Any, allowed: bool) -> None:
+    assert is_allowed(expression, wanted) is allowed

@@ -3,14 +3,15 @@
 The repository's declared licence comes first (its package metadata), then its licence files (several
 are all in force: AND), then what its README says below a heading "License". A folder further down with
 licence files or metadata of its own, as vendored code has, has that licence, and what lies below it
-too. A file's SPDX tag, in its first lines, is that file's licence.
+too. A file's SPDX tag in its first lines, or the notice that the GNU licences and Mozilla's ask
+for there, is that file's licence.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 
 from gristmill.corpus.licence_metadata import METADATA, stated_in
-from gristmill.corpus.licence_texts import licence_of_text, tagged
+from gristmill.corpus.licence_texts import licence_of_text, noticed, tagged
 from gristmill.corpus.licences import UNKNOWN, joined
 
 MAX_FILES = 2000
@@ -80,6 +81,10 @@ def licence_of_file(path: str, data: bytes, folders: Mapping[str, str]) -> str:
     head = data[:_TAG_BYTES]
     if b"SPDX-License-Identifier" in head:
         licence = tagged(head.decode("utf-8", "replace"))
+        if licence is not None:
+            return licence
+    elif b"Public" in head and b"License" in head and not _kind(path):
+        licence = noticed(head.decode("utf-8", "replace"))
         if licence is not None:
             return licence
     folder = path

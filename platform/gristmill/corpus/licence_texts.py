@@ -15,6 +15,8 @@ from licenseclassifier import identify_license
 from gristmill.corpus.licences import UNKNOWN, joined, normalised
 
 _MAX_CHARS = 100_000
+_HEAD_CHARS = 4096
+"""A tag further down is about a part of what the text is about."""
 _TAG = re.compile(
     r"SPDX-License-Identifier:[ \t]*([\w.+\-()]+(?: (?:AND|OR|WITH|and|or|with) [\w.+\-()]+)*)"
 )
@@ -91,6 +93,8 @@ _SENTENCES = (
     (r"gnu lesser general public license\s+version 2\.1", "LGPL-2.1-only"),
     (r"gnu general public license\s+version 3", "GPL-3.0-only"),
     (r"gnu general public license\s+version 2", "GPL-2.0-only"),
+    (r"gnu free documentation license\s+version 1\.2", "GFDL-1.2-only"),
+    (r"gnu free documentation license version 1\.3", "GFDL-1.3-only"),
     (r"mozilla public license,? (?:version|v\.?) ?2\.0", "MPL-2.0"),
     (r"eclipse public license - v 2\.0", "EPL-2.0"),
     (r"server side public license", "SSPL-1.0"),
@@ -108,18 +112,57 @@ _SENTENCES = (
     (r"redistribution and use in source and binary forms", "BSD-2-Clause"),
     (r"this software is provided 'as-is', without any express or implied", "Zlib"),
 )
+_GNU_NOTICE = re.compile(
+    r"(?i)GNU (?P<kind>Affero |Lesser |Library )?(?:General )?Public License"
+    r"|under the terms of the (?:A|L)?GPL"
+)
+_VERSION = re.compile(r"(?i)(?:version|GPL ?v?|License,? v?)\.? ?([123](?:\.[01])?)\b")
+_LATER = re.compile(r"(?i)any later version|or later|or newer|\bv?[123](?:\.1)?\+")
+_NOTICES = (
+    (re.compile(r"(?i)Mozilla Public License,? v(?:ersion|\.)? ?2\.0"), "MPL-2.0"),
+    (re.compile(r"(?i)licensed under the Apache License,? Version 2\.0"), "Apache-2.0"),
+)
 
 
 def licence_of_text(text: str) -> str:
     """Return the licence that a text is or states; unknown when it cannot be told."""
-    return tagged(text) or _by_words(_Text(text[:_MAX_CHARS])) or spelled(text) or UNKNOWN
+    return (
+        tagged(text[:_HEAD_CHARS])
+        or _by_words(_Text(text[:_MAX_CHARS]))
+        or spelled(text)
+        or UNKNOWN
+    )
 
 
 def tagged(text: str) -> str | None:
     """Return the licence of the first SPDX tag in a text that holds a true expression."""
     for tag in _TAG.finditer(text):
-        licence = normalised(tag[1])
+        licence = normalised(tag[1]) or normalised(tag[1].split()[0])
         if licence is not None:
+            return licence
+    return None
+
+
+def noticed(text: str) -> str | None:
+    """Return the licence of a notice at the top of a source file: the GNU family's, Mozilla's, Apache's.
+
+    "or (at your option) any later version" counts; a notice without a version is the first version's
+    or any later, as the GNU licences themselves say.
+    """
+    flat = re.sub(r"[\s*#/;%!-]+", " ", text[:_HEAD_CHARS])
+    gnu = _GNU_NOTICE.search(flat)
+    if gnu is not None:
+        family = {"affero": "AGPL", "lesser": "LGPL", "library": "LGPL"}.get(
+            (gnu["kind"] or "").strip().lower(), "GPL"
+        )
+        around = flat[max(0, gnu.start() - 300) : gnu.end() + 300]
+        version = _VERSION.search(around)
+        number = version[1] if version else {"AGPL": "3", "LGPL": "2"}.get(family, "1")
+        later = version is None or _LATER.search(around) is not None
+        ending = "or-later" if later else "only"
+        return normalised(f"{family}-{number if '.' in number else number + '.0'}-{ending}")
+    for sentence, licence in _NOTICES:
+        if sentence.search(flat):
             return licence
     return None
 
