@@ -4,8 +4,8 @@
 
 Compared are edges between source files of the repository, each importer read under the
 `tsconfig.json` nearest to it. Left out, on both sides: files over 1 MB; what lies in `node_modules`;
-edges under the name of a package of the repository that dependency-cruiser cannot resolve, since its
-entry is only there once it is built (counted as `unbuilt`); from our side alone `require.resolve`,
+edges under the name of a package of the repository that dependency-cruiser cannot resolve, since the
+name's meaning is only there once something is built or bundled (counted as `unbuilt`); from our side alone `require.resolve`,
 `src` of a component, and types in Svelte components, which it does not read (counted as `unseen`). Some repositories were looked at
 while the rules were written, the held-out ones were not.
 """
@@ -26,14 +26,34 @@ from tests.bench.repositories import debian, npm, pypi
 
 SEEN = """
 npm three@0.170.0
+npm preact@10.24.3
+npm svelte@5.1.0
+npm carbon-components-svelte@0.85.4
+npm element-ui@2.15.14
+pypi jupyterlab-git==0.50.1
+pypi jupyter-ai==2.24.0
+pypi gradio==4.44.1
+pypi apache-airflow-core==3.0.2
+debian cockpit
 """.strip().splitlines()
-HELD_OUT: list[str] = []
-SCRIPTS: set[str] = set()
+HELD_OUT = """
+npm @sveltejs/kit@2.7.0
+npm bootstrap-vue@2.23.1
+npm buefy@0.9.29
+npm discord.js@14.16.3
+npm eslint@9.12.0
+npm jquery@3.7.1
+npm rxjs@7.8.1
+npm webpack@5.95.0
+npm zod@3.25.76
+pypi open-webui==0.3.32
+""".strip().splitlines()
+SCRIPTS = {"jquery@3.7.1"}
 """Repositories of AMD modules."""
 BAR = 0.97
 FETCH: dict[str, Callable[[str], Path]] = {"npm": npm, "pypi": pypi, "debian": debian}
 _UNSEEN = re.compile(r"require\.resolve|<script[^>]*\ssrc=")
-pytestmark = pytest.mark.truth
+pytestmark = [pytest.mark.truth, pytest.mark.timeout(7200)]
 
 
 @dataclass(frozen=True)
@@ -116,21 +136,42 @@ def _is_unseen(edge: Edge, text: str) -> bool:
 def test_edges_agree_with_dependency_cruiser(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    worst = 1.0
+    scores: list[Score] = []
     with capsys.disabled():
         for title, names in (("seen", SEEN), ("held out", HELD_OUT)):
-            print(f"\n{title:32}{'edges':>7}{'precision':>11}{'recall':>8}{'F1':>8}", end="")
+            print(f"\n{title:34}{'edges':>7}{'precision':>11}{'recall':>8}{'F1':>8}", end="")
             print(f"{'unbuilt':>9}{'unseen':>8}{'unreadable':>12}")
-            scores = []
+            group = []
             for name in names:
                 kind, what = name.split()
-                score = compared(
-                    FETCH[kind](what), tmp_path / what.replace("/", "-"), what in SCRIPTS
-                )
-                scores.append(score)
-                print(
-                    f"{what:32}{len(score.truth):7}{score.precision:11.4f}{score.recall:8.4f}",
-                    end="",
-                )
-                print(f"{score.f1:8.4f}{score.unbuilt:9}{score.unseen:8}{score.unreadable:12}")
-    assert worst >= BAR
+                scratch = tmp_path / what.replace("/", "-")
+                group.append(compared(FETCH[kind](what), scratch, what in SCRIPTS))
+                print_row(what, group[-1])
+            print_row("together", together(group))
+            scores += group
+    assert together(scores).f1 >= BAR
+    assert min(score.f1 for score in scores) >= BAR
+
+
+def together(scores: list[Score]) -> Score:
+    """Return the score over the edges of all repositories."""
+
+    def joined(sets: list[frozenset[tuple[str, str]]]) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            (f"{number}:{one}", f"{number}:{other}")
+            for number, edges in enumerate(sets)
+            for one, other in edges
+        )
+
+    return Score(
+        joined([score.ours for score in scores]),
+        joined([score.truth for score in scores]),
+        sum(score.unbuilt for score in scores),
+        sum(score.unseen for score in scores),
+        sum(score.unreadable for score in scores),
+    )
+
+
+def print_row(name: str, score: Score) -> None:
+    print(f"{name:34}{len(score.truth):7}{score.precision:11.4f}{score.recall:8.4f}", end="")
+    print(f"{score.f1:8.4f}{score.unbuilt:9}{score.unseen:8}{score.unreadable:12}")

@@ -38,7 +38,7 @@ scikit-learn==1.5.2 dask==2024.9.1 opentelemetry-sdk==1.27.0
 """.split()  # fmt: skip # noqa: SIM905
 BAR = 0.99
 WAYS: tuple[Order, ...] = ("scc", "paper", "path", "random")
-pytestmark = pytest.mark.truth
+pytestmark = [pytest.mark.truth, pytest.mark.timeout(3600)]
 
 
 def copied(name: str, folder: Path) -> list[SourceFile]:

@@ -1,5 +1,7 @@
 """Components of Vue and Svelte: what of them a grammar of TypeScript is given to read."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,15 @@ def test_length_and_line_ends_stay(text: str) -> None:
     assert [place for place, byte in enumerate(made) if byte in b"\r\n"] == [
         place for place, byte in enumerate(data) if byte in b"\r\n"
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>", "<!--", "<script '", '<script "> ', "<script a", "</script "]
+)
+def test_no_text_takes_long(text: str) -> None:
+    start = time.thread_time()
+    scripts_only(text.encode() * (100_000 // len(text)))
+    assert time.thread_time() - start < 2
 
 
 @pytest.mark.parametrize(("language", "path"), [("Vue", "a.vue"), ("Svelte", "a.svelte")])

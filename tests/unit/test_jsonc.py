@@ -1,6 +1,7 @@
 """JSON with comments and trailing commas."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,21 @@ def test_plain_json_and_commented_json_say_the_same(value: dict[str, object]) ->
     text = json.dumps(value)
     assert read_object(text) == value
     assert read_object("/* first */" + text + "// last") == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1,' + "/* x */\n" * 2000 + '"b": 2,}',
+        '{"a": 1, // ' + "/*" * 200_000,
+        '{"a": 1,} ' + '"' * 200_000,
+        '{"a": 1,}' + "," * 200_000,
+    ],
+)
+def test_no_text_takes_long(text: str) -> None:
+    start = time.thread_time()
+    read_object(text)
+    assert time.thread_time() - start < 2
 
 
 def test_inner_objects() -> None:

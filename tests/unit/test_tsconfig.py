@@ -88,6 +88,12 @@ def test_roots_lie_over_each_other() -> None:
     assert list(found.overlaid("other/b")) == []
 
 
+def test_configurations_above_are_asked_in_turn() -> None:
+    texts = {"tsconfig.base.json": json.dumps(options(baseUrl=".")), "a/jsconfig.json": "{}"}
+    found = TsConfigs(texts, lambda _name, _folder: None).above("a/b")
+    assert [one.base for one in found] == [None, ""]
+
+
 @pytest.mark.parametrize(
     ("folder", "specifier", "wanted"),
     [(".svelte-kit", "$lib/x", "site/src/lib/x"), (".nuxt", "~/x", "site/x")],

@@ -8,9 +8,10 @@ language (`lang="coffee"`, `type="text/template"`) are blanked like markup.
 import re
 
 ENDINGS = (".vue", ".svelte")
-_SCRIPT = re.compile(
-    rb"<!--.*?-->"
-    rb"|<script((?:\s(?:[^>\"']|\"[^\"]*\"|'[^']*')*)?)(?:(?<=/)>|>(.*?)</script\s*>)",
+_SCRIPT = re.compile(  # what is not closed runs to the end, so that no text is searched twice
+    rb"<!--(?:.*?-->|.*)"
+    rb"|<script((?:\s(?:[^>\"']|\"[^\"]{0,300}\"|'[^']{0,300}'){0,300})?)"
+    rb"(?:(?<=/)>|>(?:(.*?)</script\s{0,9}>|.*))",
     re.DOTALL | re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(rb"(?<![^\s\"'])([\w:-]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>/]+)")

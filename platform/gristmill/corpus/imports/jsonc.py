@@ -4,9 +4,10 @@ import json
 import re
 from typing import Any
 
-_TOKEN = re.compile(
-    r'("(?:\\.|[^"\\])*")|/\*.*?\*/|//[^\n]*|,(?=\s*(?:/\*.*?\*/\s*|//[^\n]*\s*)*[}\]])', re.DOTALL
-)
+_STRING = r'"(?:\\.|[^"\\])*"'
+_COMMENT = re.compile(rf"({_STRING})|//[^\n]*|/\*(?:.*?\*/|.*)", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.DOTALL)
+"""Two passes, each linear: one pattern for both takes exponential time on a list of comments."""
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -15,7 +16,8 @@ def read_object(text: str) -> dict[str, Any]:
         value = json.loads(text)
     except (ValueError, RecursionError):
         try:
-            value = json.loads(_TOKEN.sub(lambda match: match[1] or "", text.lstrip("\ufeff")))
+            bare = _COMMENT.sub(lambda match: match[1] or " ", text.lstrip("\ufeff"))
+            value = json.loads(_TRAILING_COMMA.sub(lambda match: match[1] or "", bare))
         except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}

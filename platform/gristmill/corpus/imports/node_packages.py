@@ -14,6 +14,8 @@ from gristmill.corpus.imports.nearness import nearest
 _ENTRIES = ("module", "main", "types", "typings", "source", "svelte", "browser")
 _CONDITIONS = frozenset({"import", "require", "node", "default", "types"})
 """Tried in the order in which a package wrote them, before all others."""
+_MAX_STARS = 6
+"""In one glob of a workspace; more than any has, and few enough to match in no time."""
 _MANIFESTS = {"package.json", "lerna.json", "pnpm-workspace.yaml"}
 
 
@@ -131,7 +133,8 @@ def _globs(name: str, text: str) -> list[str]:
         value = read_object(text)
         listed = value.get("packages" if name == "lerna.json" else "workspaces")
         listed = listed.get("packages") if isinstance(listed, dict) else listed
-    return [glob for glob in listed if isinstance(glob, str)] if isinstance(listed, list) else []
+    globs = [glob for glob in listed if isinstance(glob, str)] if isinstance(listed, list) else []
+    return [glob for glob in globs if glob.count("*") <= _MAX_STARS]
 
 
 def _pattern(root: str, glob: str) -> re.Pattern[str]:

@@ -77,7 +77,7 @@ class TsConfigs:
     def above(self, folder: str) -> Iterator[Mapped]:
         """Yield what holds for the files of a folder, the nearest configuration first."""
         while True:
-            for name in ("tsconfig.json", "jsconfig.json"):
+            for name in ("tsconfig.json", "jsconfig.json", "tsconfig.base.json"):
                 path = join(folder, name)
                 if path in self._configs:
                     yield self._mapped(path)
