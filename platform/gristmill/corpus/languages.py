@@ -234,13 +234,17 @@ _OBJECTIVE_C = re.compile(
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*(?:include|import)\b", re.M)
 _CPP_LINE = re.compile(
     r"\n[ \t]*(?:template\s*<|namespace\b|class\s+\w|using\s+\w|(?:public|private|protected)\s*:"
-    r"|#\s*include\s*<(?:string|vector|map|memory|utility|iostream|algorithm|functional|type_traits"
-    r"|cstdint|cstddef|unordered_map|array|tuple|optional|atomic|mutex)>)"
+    r"|#\s*include\s*(?:<[a-z_]+>|\"[^\"\n]+\.(?:hpp|hh|hxx|ipp)\"))"
 )
+"""Headers without an ending are C++'s own."""
 _CPP_WORD = re.compile(
-    r"\bstd::|\bconstexpr\b|\bnoexcept\b|\bvirtual\s|\boperator\s*[=+\-*/<(\[]",
+    r"\bstd::|\bconstexpr\b|\bnoexcept\b|\bvirtual\s|\boperator\s*[=+\-*/<(\[]|\benum\s+class\s"
+    r"|\b(?:static|reinterpret|const)_cast<|\bexplicit\s+\w|\btypename\s+\w|\w+::\w+\s*\("
 )
-_CPP_WORDS = ("std::", "constexpr", "noexcept", "virtual", "operator")
+_CPP_WORDS = (
+    "::", "constexpr", "noexcept", "virtual", "operator", "enum class", "_cast<", "explicit", "typename"
+)  # fmt: skip
+"""One of them is in whatever `_CPP_WORD` finds, and is found ten times as fast."""
 _CPP_MODE = re.compile(r"-\*-.*\bc\+\+.*-\*-", re.I)
 _PROLOG = re.compile(r"^:-|^\s*\w+\(.*\)\s*:-", re.M)
 _TYPESCRIPT_XML = re.compile(r"^\s*<(?:\?xml|!DOCTYPE TS|TS\b)")

@@ -104,10 +104,11 @@ _CONTAINER = re.compile(
     r"|block|if_statement|expression_statement|assignment_expression|assignment|ERROR"
     r"|lexical_declaration|variable_declaration|variable_declarator"
 )
-_WORD = np.zeros(256, dtype=bool)
-_WORD[[*range(48, 58), *range(65, 91), 95, *range(97, 123), *range(128, 256)]] = True
-_DIGIT = np.zeros(256, dtype=bool)
-_DIGIT[48:58] = True
+_WORD = bytes(
+    (chr(code).isascii() and chr(code).isalnum()) or code == 95 or code >= 128
+    for code in range(256)
+)
+"""1 for a byte of a word, 0 for any other."""
 
 
 def measurer(language: str) -> Measure:
@@ -115,8 +116,9 @@ def measurer(language: str) -> Measure:
     pattern = _FAMILIES[_FAMILY.get(language, "slash")]
 
     def measure(root: Node, data: bytes, num_imports: int) -> Signals:
-        lines = [line for line in data.translate(None, b" \t\r\f").split(b"\n") if line]
-        if not lines:
+        lines = data.translate(None, b" \t\r\f").split(b"\n")
+        num_lines = len(lines) - lines.count(b"")
+        if not num_lines:
             return (None,) * len(SIGNALS)
         long = [line for line in lines if len(line) > _BRACE_CHARS]
         code, comments, strings = _without(pattern, data)
@@ -128,8 +130,8 @@ def measurer(language: str) -> Measure:
             1 - len(set(long)) / len(long) if long else None,
             float(len(functions)),
             sum(functions) / len(functions) if functions else None,
-            min(1.0, max(functions) / len(lines)) if functions else None,
-            num_imports / len(lines),
+            min(1.0, max(functions) / num_lines) if functions else None,
+            num_imports / num_lines,
         )
 
     return measure
@@ -169,12 +171,13 @@ def _without(pattern: re.Pattern[bytes], data: bytes) -> tuple[bytes, int, int]:
 
 def _words(code: bytes) -> tuple[float | None, float | None, float | None, float | None]:
     """Return number_share, mean_name_chars, short_name_share, longest_word_chars."""
-    codes = np.frombuffer(b" " + code + b" ", dtype=np.uint8)
-    edges = np.flatnonzero(np.diff(_WORD[codes]))
-    starts, lengths = edges[::2] + 1, edges[1::2] - edges[::2]
+    flags = np.frombuffer(b"\0" + code.translate(_WORD) + b"\0", dtype=np.uint8)
+    edges = np.flatnonzero(flags[1:] != flags[:-1])
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
     if not len(starts):
         return None, None, None, None
-    numbers = _DIGIT[codes[starts]]
+    first = np.frombuffer(code, dtype=np.uint8)[starts]
+    numbers = (first >= 48) & (first <= 57)
     num_numbers = int(numbers.sum())
     longest = float(lengths.max())
     names = lengths[~numbers]
