@@ -39,6 +39,21 @@ def npm(package: str) -> Path:
     return _fetched("npm", package, ["npm", "pack", "--silent", "--ignore-scripts", package])
 
 
+def npm_install(name: str, *packages: str) -> Path:
+    """Return a folder with these packages and what they need; none of their scripts is run."""
+    folder = ROOT / "npm-installed" / name
+    if not (folder / "ready").exists():
+        if shutil.which("npm") is None:
+            pytest.skip(f"npm is missing: {', '.join(packages)} cannot be installed")
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--prefix", "."]
+        done = subprocess.run([*command, *packages], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"{', '.join(packages)} cannot be installed: {done.stderr.strip()[-300:]}")
+        (folder / "ready").touch()
+    return folder
+
+
 def debian(source: str) -> Path:
     """Return the upstream tree of a Debian source package."""
     return _fetched(

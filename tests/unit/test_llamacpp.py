@@ -95,6 +95,16 @@ def test_several_choices_are_a_list(client: httpx.Client) -> None:
     assert [item["index"] for item in found] == [0, 1, 2]
 
 
+def test_several_prompts_are_a_list_of_texts_ids_and_objects(client: httpx.Client) -> None:
+    tokens = client.post("/tokenize", json={"content": "def", "add_special": True}).json()
+    prompts = ["def", tokens["tokens"], {"prompt_string": "def"}]
+    found = client.post("/completion", json={**PLAIN, "prompt": prompts}).json()
+    assert len(found) == 3 and len({item["content"] for item in found}) == 1
+    assert client.post("/completion", json={"prompt": []}).status_code == 400
+    asked = {**PLAIN, "prompt": ["def"], "response_fields": []}
+    assert client.post("/completion", json=asked).json()["stop"] is True
+
+
 def test_a_stream_ends_with_the_frame_that_tells_everything(client: httpx.Client) -> None:
     asked = {**PLAIN, "prompt": "def add(a, b):", "n_predict": 12}
     whole = client.post("/completion", json=asked).json()

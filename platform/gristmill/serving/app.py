@@ -6,7 +6,7 @@
     POST /v1/completions        completion; with `suffix`, infilling
     POST /v1/chat/completions   chat
     POST /beta/completions, /v1/fim/completions     DeepSeek's and Codestral's infilling
-    POST /infill, /completion; GET /props           llama.cpp's, for its editor plug-ins
+    POST /infill, /completion; GET /props, /models  llama.cpp's, for its editor plug-ins
     POST /tokenize, /detokenize                     in llama.cpp's and in vLLM's form
     /v1/health, /v1/events, /v1beta/server_setting  Tabby's; its completions are `segments` on OpenAI's path
     GET  /lineage[?model=<id>]  what a model was made from, down to repositories
@@ -62,6 +62,7 @@ def build_app(backend: Backend) -> FastAPI:
     front = Front(backend)
     app.add_api_route("/health", front.health)
     app.add_api_route("/v1/models", front.models)
+    app.add_api_route("/models", front.models)
     app.add_api_route("/v1/models/{name:path}", front.model)
     app.add_api_route("/v1/completions", front.complete, methods=["POST"])
     app.add_api_route("/v1/chat/completions", front.chat, methods=["POST"])

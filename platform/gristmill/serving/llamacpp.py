@@ -64,7 +64,6 @@ class _Options(BaseModel):
         "n_indent": (0, None),
         "return_tokens": (False, None),
         "image_data": ([], None),
-        "ignore_eos": (False, None),
     }
 
     model: str | None = None
@@ -79,11 +78,17 @@ class _Options(BaseModel):
     frequency_penalty: float = 0.0
     logit_bias: _Bias = Field(default_factory=list)
     samplers: list[str] | None = None
+    ignore_eos: bool = False
     seed: int = -1
     stop: list[str] = Field(default_factory=list, max_length=MAX_STOPS)
     stream: bool = False
     t_max_predict_ms: float = 0
     response_fields: list[str] | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Say whether the answer is a list."""
+        return self.n_cmpl > 1
 
     @property
     def streams(self) -> bool:
@@ -113,6 +118,7 @@ class _Options(BaseModel):
             "logit_bias": _bias(self.logit_bias),
             "seed": None if self.seed < 0 else self.seed,
             "stop": tuple(text for text in self.stop if text),
+            "ignore_eos": self.ignore_eos,
             "keep_tokens": -1,
         }
 
@@ -135,15 +141,43 @@ class InfillBody(_Options):
         )
 
 
-class NativeBody(_Options):
-    """`POST /completion`."""
+class PromptText(BaseModel):
+    """A prompt as an object."""
 
-    prompt: str | _Ids
+    prompt_string: str
+
+
+_Prompt = str | _Ids | PromptText
+
+
+class NativeBody(_Options):
+    """`POST /completion`; several prompts are answered by a list."""
+
+    prompt: _Prompt | list[_Prompt]
+
+    @property
+    def is_list(self) -> bool:
+        """Say whether the answer is a list."""
+        return super().is_list or len(self._prompts()) > 1
 
     def generation(self) -> Generation:
-        """Return what is asked for."""
-        prompt = self.prompt if isinstance(self.prompt, str) else tuple(self.prompt)
-        return Generation(prompts=(prompt,), **self.options())
+        """Return what is asked for. Raises RequestError."""
+        prompts = self._prompts()
+        if not prompts:
+            raise RequestError("prompt is an empty list; send a text or token ids", param="prompt")
+        if len(prompts) * self.n_cmpl > MAX_CHOICES:
+            raise RequestError(
+                f"{len(prompts)} prompts times n_cmpl={self.n_cmpl} is more than {MAX_CHOICES} "
+                "answers; send them in several requests",
+                param="prompt",
+            )
+        return Generation(prompts=prompts, **self.options())
+
+    def _prompts(self) -> tuple[str | tuple[int, ...], ...]:
+        given = self.prompt
+        if isinstance(given, list) and not (given and isinstance(given[0], int)):
+            return tuple(_plain(prompt) for prompt in given if not isinstance(prompt, int))
+        return (_plain(given),)
 
 
 @dataclass
@@ -183,7 +217,7 @@ class NativeAnswer:
     def body(self) -> Any:
         """Return the whole answer: an object, or a list where several choices were asked."""
         found = [self._shown(index, self.choices[index]) for index in sorted(self.choices)]
-        return found if self.body_.n_cmpl > 1 else found[0]
+        return found if self.body_.is_list else found[0]
 
     def start(self) -> Sequence[str]:
         """Return the events before the first piece."""
@@ -205,7 +239,7 @@ class NativeAnswer:
     def _shown(self, index: int, choice: _Choice) -> dict[str, Any]:
         whole = self._whole(index, choice)
         wanted = self.body_.response_fields
-        if wanted is None:
+        if not wanted:
             return whole
         found = {path: _at(whole, path) for path in wanted}
         return {path: value for path, value in found.items() if value is not None}
@@ -281,6 +315,12 @@ def props_body(card: ModelCard) -> dict[str, Any]:
         "chat_template": "",
         "build_info": "gristmill",
     }
+
+
+def _plain(prompt: _Prompt) -> str | tuple[int, ...]:
+    if isinstance(prompt, PromptText):
+        return prompt.prompt_string
+    return prompt if isinstance(prompt, str) else tuple(prompt)
 
 
 def _bias(given: _Bias) -> tuple[tuple[int, float], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +14,11 @@ class TokenizeBody(BaseModel):
     """A text to encode."""
 
     model_config = ConfigDict(extra="ignore")
+    neutral: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "with_pieces": (False, None),
+        "return_token_strs": (False, None),
+        "messages": (None,),
+    }
 
     model: str | None = None
     content: str | None = None
