@@ -5,10 +5,11 @@
 Crates are Cargo's (`cargo metadata --no-deps`); the files are those of `rustc --emit=dep-info`, which
 loads modules before it misses the dependencies that are not here. A module behind `cfg` is an edge to
 us whatever the configuration, so the truth is what some configuration loads: with all features, with
-none, and with all features as a test while other systems' conditions hold too. A root file without
-the words `mod` and `include!` loads nothing and is left out. What stands in a macro of a dependency
-(`cfg_if!`) is not loaded by rustc here and counts against us. Compared are pairs (root file, file), by
-repository. Some repositories were looked at while the rules were written, the held-out ones were not.
+none, and with all features as a test while every condition holds that the package's sources name. A
+root file without the words `mod` and `include!` loads nothing and is left out. What stands in a macro
+of a dependency (`cfg_if!`) is not loaded by rustc here and counts against us. Compared are pairs (root
+file, file), by repository. Some repositories were looked at while the rules were written, the held-out
+ones were not.
 """
 
 import json
@@ -27,14 +28,13 @@ from gristmill.corpus.imports import Edge, Parsed, import_edges, is_config, pars
 from tests.bench.repositories import debian, pypi
 
 SEEN = """
-ripgrep rust-bat ruff==0.14.9 tokenizers==0.22.1 cryptography==46.0.3 pydantic-core==2.41.5
+ripgrep rust-bat tokenizers==0.22.1 cryptography==46.0.3 pydantic-core==2.41.5
 """.split()  # noqa: SIM905
 HELD_OUT = """
-fd-find rust-exa uv==0.9.17 maturin==1.10.2 rpds-py==0.30.0 orjson==3.11.5
+fd-find rust-exa maturin==1.10.2 libcst==1.8.6 hf-xet==1.2.0 ast-grep-py==0.40.0 jiter==0.12.0 orjson==3.11.5
 """.split()  # noqa: SIM905
 BAR = 0.97
-SYSTEMS = ("windows", "macos", "freebsd", "android", "unknown")
-FAMILIES = ("windows", "wasm")
+CONDITIONS = frozenset({"windows", "unix", "loom", "miri", "docsrs", "fuzzing", "nightly", "doc"})
 pytestmark = pytest.mark.truth
 
 
@@ -60,12 +60,26 @@ def crates(root: Path) -> Iterator[dict[str, Any]]:
                     }
 
 
+def conditions(folder: Path) -> list[str]:
+    """Return options that make every condition true which a package's sources name in a `cfg`."""
+    text = b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*.rs"))).decode(
+        "utf-8", "replace"
+    )
+    found: set[str] = set()
+    for inside in re.findall(
+        r"\bcfg(?:_attr)?!?\(((?:[^()]|\([^()]*\)|\((?:[^()]|\([^()]*\))*\))*)\)", text
+    ):
+        pairs = re.findall(r'(\w+)\s*=\s*"([^"]*)"', inside)
+        found |= {f'--cfg={name}="{value}"' for name, value in pairs if name != "path"}
+        bare = re.findall(r'\b(\w+)\b(?!\s*[=("])', re.sub(r'"[^"]*"', '""', inside))
+        found |= {f"--cfg={name}" for name in bare if name in CONDITIONS or name.isupper()}
+    return sorted(found)
+
+
 def loaded(crate: dict[str, Any], root: Path, scratch: Path) -> set[str]:
     """Return the Rust files that rustc loads for a crate in some configuration."""
     features = [f'--cfg=feature="{name}"' for name in crate["features"]]
-    elsewhere = [f'--cfg=target_os="{system}"' for system in SYSTEMS]
-    elsewhere += [f'--cfg=target_family="{family}"' for family in FAMILIES]
-    ways = [features, [], [*features, *elsewhere, "--cfg=test", "--cfg=windows"]]
+    ways = [features, [], [*features, *conditions(Path(crate["folder"])), "--cfg=test"]]
     kind = (
         "lib"
         if {"lib", "rlib", "cdylib", "proc-macro", "staticlib"} & set(crate["kind"])
@@ -73,7 +87,7 @@ def loaded(crate: dict[str, Any], root: Path, scratch: Path) -> set[str]:
     )
     listing = scratch / f"{abs(hash(crate['src_path']))}.d"
     found: set[str] = set()
-    for way in ways:
+    for way in (way for place, way in enumerate(ways) if way not in ways[:place]):
         listing.unlink(missing_ok=True)
         subprocess.run(
             [

@@ -37,12 +37,17 @@ def free_uses(captures: Captures, data: bytes) -> dict[int, str]:
             bound.setdefault(text(node, data), []).append((start, -stack[scope][1]))
     binders = {node.start_byte for node in captures.get("bind", ())}
     found: dict[int, str] = {}
+    names: dict[bytes, str] = {}
     for node in captures.get("use", ()):
         start = node.start_byte
         if start in binders:
             continue
-        name = text(node, data)
-        if not any(low <= start < high for low, high in bound.get(name, ())):
+        raw = data[start : node.end_byte]
+        if raw not in names:
+            names[raw] = raw.decode("utf-8", "replace")
+        name = names[raw]
+        places = bound.get(name)
+        if places is None or not any(low <= start < high for low, high in places):
             found[start] = name
     return found
 

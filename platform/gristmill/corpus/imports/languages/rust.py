@@ -40,7 +40,6 @@ _QUERY = """
 (use_declaration) @use
 (extern_crate_declaration) @extern
 (macro_definition name: (identifier) @macro) @definition
-[(line_comment) (block_comment) (string_literal) (raw_string_literal) (char_literal)] @mask
 (attribute_item) @attribute
 (macro_invocation macro: (identifier) @include
   (#match? @include "^include(_str|_bytes)?$")) @including
@@ -55,9 +54,18 @@ _QUERY = """
 (foreign_mod_item body: (declaration_list [
   (function_signature_item name: (_) @item) (static_item name: (_) @item) (type_item name: (_) @item)]))
 """
-_PATH = re.compile(rb"(?<![\w.:'$>])(?:\$?\w+)?(?:\s*::\s*\w+)+|(?<![\w.:'$])\w+(?=!\s*[({\[])")
+_SKIPPED = (
+    rb"//[^\n]*+|/\*.*?\*/|\bb?r(#*)\".*?\"\1|b?\"(?:[^\"\\]++|\\.)*+\""
+    rb"|b?'(?:\\.[^'\n]*+|[^\\'\n])'"
+)
+"""Comments and literals."""
+_PATH = re.compile(
+    _SKIPPED + rb"|(?<![.'])((?:\$crate|\b\w++)(?=!\s*[({\[]|\s*::\s*\w)(?:\s*+::\s*+\w++)*+"
+    rb"|(?<![\w>:])(?:::\w++)++)",
+    re.DOTALL,
+)
 _NAME = re.compile(
-    rb"(?<![\w.:'$])(?:[A-Z_]\w*\b|[a-z]\w*(?=\s*[(!])|[a-z]\w*(?=::<))(?!\s*::\s*\w)"
+    _SKIPPED + rb"|(?<![.'])(?<!::)\b([A-Z_]\w*+|[a-z]\w*+(?=\s*[(!]|::<))(?!\s*::\s*\w)", re.DOTALL
 )
 _USE = re.compile(r"\buse\b(.*);", re.DOTALL)
 _EXTERN = re.compile(r"extern\s+crate\s+(\w+)(?:\s+as\s+(\w+))?")
@@ -82,9 +90,9 @@ def extract(captures: Captures, data: bytes) -> Found:
     file = _File(captures, data)
     imports = [*file.modules(), *file.uses(), *file.macros(), *file.includes()]
     has_globs = any(found.target.endswith("*") for found in imports if found.form[:3] == "use")
-    masked = file.masked()
-    imports += file.paths(masked)
-    used = file.names(masked) if has_globs else frozenset()
+    source = file.without_uses()
+    imports += file.paths(source)
+    used = file.names(source) if has_globs else frozenset()
     return Found(tuple(imports), declared=frozenset(file.declared), used=used)
 
 
@@ -198,31 +206,41 @@ class _File:
                 found = self._import(match[2], node.start_byte, form, names)
                 yield Import(found.target, found.line, names, "include", found.form)
 
-    def masked(self) -> bytes:
-        """Return the text without comments, literals and `use` declarations."""
+    def without_uses(self) -> bytes:
+        """Return the text without `use` declarations, whose paths are read apart."""
         source = bytearray(self._data)
-        for name in ("mask", "use", "extern"):
+        for name in ("use", "extern"):
             for node in self._captures.get(name, ()):
                 start, end = node.start_byte, node.end_byte
                 source[start:end] = b" " * (end - start)
         return bytes(source)
 
-    def paths(self, masked: bytes) -> Iterator[Import]:
-        """Yield each path and macro that is used, where it first is in its module."""
-        known: set[tuple[str, str]] = set()
-        for match in _PATH.finditer(masked):
-            path = re.sub(rb"\s+", b"", match[0]).decode("ascii", "replace")
-            key = (self._at(match.start())[0], path)
-            if key not in known and path.partition("::")[0] not in _FOREIGN:
-                known.add(key)
-                sort = "path" if "::" in path else "name"
-                yield self._import(path, match.start(), sort)
+    def _pieces(self) -> Iterator[tuple[int, int]]:
+        """Yield the parts of the file that are in one module each."""
+        yield from zip(self._starts, [*self._starts[1:], len(self._data)], strict=True)
 
-    def names(self, masked: bytes) -> frozenset[str]:
+    def paths(self, source: bytes) -> Iterator[Import]:
+        """Yield each path and macro that is used, where it first is in its module."""
+        known: set[tuple[str, bytes]] = set()
+        for start, end in self._pieces():
+            first: dict[bytes, int] = {}
+            for match in _PATH.finditer(source, start, end):
+                if match.lastindex == 2:
+                    first.setdefault(match[2], match.start())
+            prefix = self._at(start)[0]
+            for raw, place in first.items():
+                path = _SPACE.sub("", raw.decode("ascii", "replace"))
+                if (prefix, raw) not in known and path.partition("::")[0] not in _FOREIGN:
+                    known.add((prefix, raw))
+                    yield self._import(path, place, "path" if "::" in path else "name")
+
+    def names(self, source: bytes) -> frozenset[str]:
         """Return the plain names that are used, each in its inline module."""
         return frozenset(
-            self._within(match.start(), match[0].decode("ascii", "replace"))
-            for match in _NAME.finditer(masked)
+            self._within(start, raw.decode("ascii", "replace"))
+            for start, end in self._pieces()
+            for raw in {groups[1] for groups in _NAME.findall(source, start, end)}
+            if raw
         )
 
     def _import(self, target: str, place: int, sort: str, names: tuple[str, ...] = ()) -> Import:
