@@ -24,6 +24,7 @@ from gristmill.artifacts import SourceIdentity
 from gristmill.corpus import documents
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import SCHEMA as CONTAMINATION
+from gristmill.corpus.domains import is_code
 from gristmill.corpus.files import SourceFile
 from gristmill.corpus.imports import LANGUAGES, Edge, Parsed, edge_row, import_edges
 from gristmill.corpus.languages import comment_line
@@ -269,7 +270,8 @@ def _joined(storage: Storage, name: str, plan: pa.Table) -> _Repository:
     """Read the rows of a repository from its pieces' tables, one table in memory at a time."""
     texts = Texts()
     found: dict[tuple[int, str], dict[str, Any]] = {}
-    columns = ["repository", "path", "config", "parsed", "role", "signals", "spans", "hits", "text"]
+    columns = ["repository", "path", "config", "parsed", "role", "signals", "loss_per_byte"]
+    columns += ["spans", "hits", "text"]
     for piece in sorted(plan["piece"].unique().to_pylist()):
         table = read_table(storage, piece_path(piece), columns, [name])
         numbers = texts.add(table["text"])
@@ -293,7 +295,8 @@ def _documents(
             components = order(paths, edges, section.order, making.seed, repository.name)
         for chosen in _fitting(repository, components, by_path, edges, section.window_tokens):
             rows = [by_path[path] for path in chosen]
-            yield _document(repository, rows, split, origin, section.path_comment)
+            headed = section.path_comment and is_code(origin.domain)
+            yield _document(repository, rows, split, origin, headed)
 
 
 def _fitting(

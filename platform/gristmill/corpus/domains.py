@@ -19,7 +19,7 @@ from gristmill.corpus.languages import PROSE, language_of_name
 PLAIN = "Text"
 
 
-def is_code(domain: Domain) -> bool:
+def is_code(domain: Domain | str) -> bool:
     """Return whether files of the domain are judged, parsed and ordered as code."""
     return domain == "code"
 

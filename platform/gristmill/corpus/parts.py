@@ -62,6 +62,7 @@ FILES = pa.schema(
         ("split", pa.string()),
         ("reason", pa.string()),
         ("signals", pa.list_(pa.float32())),  # in the order of quality.SIGNALS
+        ("loss_per_byte", pa.float64()),  # under the model of `corpus.score`; null without one
     ]
 )
 """Every file that was seen, whatever became of it."""

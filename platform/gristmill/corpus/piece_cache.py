@@ -26,6 +26,7 @@ from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import BUNDLED
 from gristmill.corpus.parts import read_table
 from gristmill.corpus.pieces import Piece
+from gristmill.pipeline import content_digest
 from gristmill.storage import Storage
 
 FOLDER = ".pieces"
@@ -33,7 +34,9 @@ KEEP_DAYS = 30.0
 _NOT_READ = frozenset({"sources", "order", "window_tokens", "path_comment", "held_out", "opt_out"})
 """Keys of the section that reading a piece never looks at; any other key changes every table."""
 _READ_OF_DEDUP = ("level", "num_hashes", "shingle_words")
-_CODE = ("tree-sitter", "rensa", "pyarrow")
+_CODE = (
+    "tree-sitter", "rensa", "pyarrow", "enry-python", "charset-normalizer", "selectolax", "hyperscan"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def reading_digest(section: CorpusSection) -> str:
         for name in section.decontaminate
         if name not in BUNDLED
     ]
+    if section.score is not None:
+        values["score_sees"] = [content_digest(section.score.model), section.path_comment]
     values["code"] = code_digest()
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

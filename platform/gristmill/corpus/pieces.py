@@ -56,6 +56,7 @@ SCHEMA = pa.schema(
         ("parsed", pa.binary()),  # pickled Parsed, or null
         ("role", pa.string()),
         ("signals", pa.list_(pa.float32())),  # in the order of quality.SIGNALS
+        ("loss_per_byte", pa.float64()),  # under the model of `corpus.score`; null without one
         ("spans", pa.list_(SPAN)),  # what was redacted
         ("hits", pa.list_(HIT)),  # what it holds of benchmarks
         ("text", pa.large_string()),  # whole when it stays or is config, else its beginning
@@ -259,6 +260,7 @@ def _table(
             "parsed": None if judged.parsed is None else pickle.dumps(judged.parsed),
             "role": judged.role,
             "signals": judged.signals,
+            "loss_per_byte": None,
             "spans": [asdict(span) for span in judged.spans],
             "hits": [_hit_row(hit) for hit in hits.get(i, ())],
             "text": judged.text if whole else _excerpt(judged, section),

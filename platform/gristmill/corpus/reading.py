@@ -6,17 +6,21 @@ own, which is a third faster.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from gristmill.corpus.config import CorpusSection
+from gristmill.corpus.config import CorpusSection, Score
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.imports.parsing import unlimited
 from gristmill.corpus.isolation import Isolated
 from gristmill.corpus.pieces import Piece, read_piece, sketch_table
 from gristmill.corpus.watch import Watch
+
+if TYPE_CHECKING:
+    from gristmill.corpus.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Reader:
         self._section = section
         self._isolated: Isolated | None = None
         self._benchmarks: Benchmarks | None = None
+        self._scorer = None if section.score is None else _scorer(section.score)
         if section.isolation is None:
             self._benchmarks = Benchmarks.load(section.decontaminate)
         else:
@@ -53,11 +58,23 @@ class Reader:
 
     def read(self, piece: Piece) -> ReadPiece:
         """Return the piece's tables. One bad file costs that file. Raises SourceError."""
+        found: ReadPiece
         if self._isolated is not None:
-            found: ReadPiece = self._isolated(piece)
-            return found
-        assert self._benchmarks is not None
-        return _read(piece, self._section, self._benchmarks, Watch())
+            found = self._isolated(piece)
+        else:
+            assert self._benchmarks is not None
+            found = _read(piece, self._section, self._benchmarks, Watch())
+        return found if self._scorer is None else self._scored(piece, found)
+
+    def _scored(self, piece: Piece, found: ReadPiece) -> ReadPiece:
+        """Ask the model here, outside the process that may die: it reads texts, not bytes."""
+        from gristmill.corpus.scoring import scored
+
+        assert self._scorer is not None
+        domain = piece.repository.source.domain
+        table = scored(found.table, self._scorer, self._section, domain)
+        wanted = found.sketches is not None
+        return ReadPiece(table, sketch_table(table, self._section) if wanted else None)
 
     def close(self) -> None:
         """End the isolated process."""
@@ -74,6 +91,13 @@ class Reader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _scorer(section: Score) -> "Scorer":
+    """Load the model that scores files; torch is loaded for it alone."""
+    from gristmill.corpus.scoring import Scorer
+
+    return Scorer.load(Path(section.model), section.context_tokens)
 
 
 def _read(piece: Piece, section: CorpusSection, benchmarks: Benchmarks, watch: Watch) -> ReadPiece:

@@ -1,20 +1,18 @@
 """Loss per byte of each file under a model of our own: the corpus's optional last filter.
 
-A batch-inference step over what stays after dedup, off by default (`corpus.score`). The model reads
+A batch-inference step over what has stayed so far, off by default (`corpus.score`). The model reads
 the head of a file as training lays it out (its path comment first, at most `context_tokens` tokens)
 and the figure is bits a byte of the file's own text: high for text that is like nothing in training
 (garbage, encoded data), very low for what a table could have printed. Bits are divided by bytes, so that
 models with different tokenizers can be compared.
 
     scorer = Scorer.load(Path(section.score.model), section.score.context_tokens)    # once a worker
-    scores = scorer.score_table(table, section.path_comment)      # rows to score -> `SCORES`
-    reason, detail = verdict(bits, section.score)                 # per row; ("", "") stays
+    table = scored(table, scorer, section, domain)      # a piece's table: what is left is scored
 
-`table` is a slice of a piece's table (`repository`, `path`, `language`, `text`) with the rows that the
-plan still keeps. The same slice gives the same figures: batches are made from it alone, by length, and
-figures are rounded to what differences of kernels do not reach. The stage's fingerprint must have the
-content of the model in it (`pipeline.content_digest(section.score.model)`), because the section itself
-does not: a path is no identity.
+It comes before dedup, so that a file that goes does not stand for its copies. The same piece gives the same
+figures: batches are made from it alone, by length, and figures are rounded to what differences of kernels
+do not reach. The stage's fingerprint and the key of a piece have the content of the model in them
+(`pipeline.content_digest`), because the section itself has not: a path is no identity.
 """
 
 from __future__ import annotations
@@ -25,7 +23,8 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from gristmill.corpus.config import Score
+from gristmill.corpus.config import CorpusSection, Domain, Score
+from gristmill.corpus.domains import is_code
 from gristmill.corpus.languages import LANGUAGES, comment_line
 from gristmill.evaluation.heldout import HeldOutFile, file_items, score
 from gristmill.model.folder import load_model
@@ -37,6 +36,7 @@ SCORES = pa.schema(
 )
 REASON = "model_score"
 _DECIMALS = 3
+_CHANGED = ("reason", "detail", "signature", "loss_per_byte")
 BATCH_TOKENS = 8192
 
 
@@ -87,6 +87,26 @@ class Scorer:
             "loss_per_byte": self.score(files),
         }
         return pa.table(columns, schema=SCORES)
+
+
+def scored(table: pa.Table, scorer: Scorer, section: CorpusSection, domain: Domain) -> pa.Table:
+    """Return a piece's table with `loss_per_byte` of the files that stay, and those beyond a limit out."""
+    assert section.score is not None
+    columns = {name: table[name].to_pylist() for name in _CHANGED}
+    staying = [row for row, reason in enumerate(columns["reason"]) if not reason]
+    headed = section.path_comment and is_code(domain)
+    scores = scorer.score_table(table.take(pa.array(staying, pa.int64())), headed)
+    for row, value in zip(staying, scores["loss_per_byte"].to_pylist(), strict=True):
+        columns["loss_per_byte"][row] = value
+        reason, detail = verdict(value, section.score)
+        if reason:
+            columns["reason"][row], columns["detail"][row] = reason, detail
+            columns["signature"][row] = None
+    for name in _CHANGED:
+        place = table.schema.get_field_index(name)
+        values = pa.array(columns[name], table.schema.field(name).type)
+        table = table.set_column(place, table.schema.field(name), values)
+    return table
 
 
 def verdict(loss_per_byte: float | None, section: Score) -> tuple[str, str]:
