@@ -8,7 +8,7 @@ Ours and linguist's rules were compared on 15,000 to 156,000 files of Debian sou
 wheels, and each decides where it was the better one:
 
 - generated: the words that generators leave at the top of a file are ours (1,150 files that linguist
-  lets pass, all of them right: PyTorch's operators, FlatBuffers' tables, transformers' models);
+  lets pass, and the sample looked at was right: PyTorch's operators, FlatBuffers' tables, transformers' models);
   transpiled and minified scripts, style sheets and documentation pages are linguist's.
 - vendored: folders are both's. Not linguist's are `cache/`, `env/` and `extern/` (packages of that name),
   `testdata/` and fixtures (test files), `.github/` and `.vscode/` (written here), `*.d.ts`.

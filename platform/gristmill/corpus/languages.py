@@ -9,8 +9,8 @@ Who decides was settled on 37,000 real files (Debian sources, npm, wheels) where
 - by content, linguist's rules decide where a name has several owners (`.m`, `.d`, `.scm`, `.pro`,
   `.v`, `.cls`, `.r` and their like: `_OWNERS`). All 50 tree-sitter queries named `.scm` were no
   Scheme, 7 of 8 `.pro` no Prolog.
-- a header is ours to tell: of 4,000 both differed on 12, and linguist took CPython's `pyport.h` for
-  C++, at twice the time. An Emacs mode line that says C++ is believed (15 of libstdc++ and LLVM).
+- a header is ours to tell: both are right for 96.9 % of 1,352 (`tests/bench/test_languages_truth.py`;
+  the rest are macros alone, which are C by content), and linguist takes longer. An Emacs mode line that says C++ is believed (15 of libstdc++ and LLVM).
 - `Makefile.msc` and `Dockerfile.lint` are what they say; linguist knows only `Makefile` alone.
 - linguist's data types (`.geojson`, `.webmanifest`, `.lock`) are not taken in: they are JSON by form
   and data by content.
