@@ -75,11 +75,13 @@ SEEN = {
 }
 HELD_OUT = {
     "abseil": cmake(),
+    "cjson": cmake(),
+    "flac": cmake("-DWITH_OGG=OFF"),
     "flatbuffers": cmake(),
     "googletest": cmake("-Dgtest_build_tests=ON", "-Dgmock_build_tests=ON"),
     "harfbuzz": cmake(),
     "libevent": cmake(),
-    "libgit2": cmake(),
+    "libssh2": cmake(),
     "libzstd": cmake(folder="build/cmake"),
     "mbedtls": cmake(),
     "openjpeg2": cmake(),

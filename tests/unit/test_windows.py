@@ -78,12 +78,14 @@ def test_no_other_cuts_are_crossed_less(
 def test_what_stands_before_in_the_window_is_visible() -> None:
     edges = imports("c > a", "c > b", "a > c", "c > gone")
     document = [("a", 30), ("b", 60), ("c", 90)]
-    assert visible([document], edges, 100) == Visibility(60, 30)
-    assert visible([document], edges, 25) == Visibility(60, 25)  # 20 of b, the last 5 of a
-    assert visible([document], edges, 25, bytes_per_token=1) == Visibility(180, 25)
-    assert visible([document[:1], document[1:]], edges, 100) == Visibility(60, 20)
+    assert visible([document], edges, 100) == Visibility(2, 1.0, 60, 30)
+    assert visible([document], edges, 24) == Visibility(2, 0.8, 60, 24)  # 20 of b, the last 4 of a
+    assert visible([document], edges, 24, bytes_per_token=1) == Visibility(2, 24 / 90, 180, 24)
+    assert visible([document[:1], document[1:]], edges, 100) == Visibility(2, 20 / 30, 60, 20)
     assert visible([document], edges, 100).share == 0.5
+    assert visible([document], edges, 100).token_share == 0.5
     assert visible([document], [], 100).share == 1
+    assert visible([[("a", 0), ("b", 3)]], imports("b > a"), 100) == Visibility()
 
 
 @given(pairs, sizes, st.integers(1, 40))
@@ -95,4 +97,5 @@ def test_a_wider_window_shows_no_less(
     narrow = visible(documents, found, window, 1)
     wide = visible(documents, found, 2 * window, 1)
     assert narrow.num_tokens == wide.num_tokens >= wide.num_visible >= narrow.num_visible
-    assert narrow + wide == Visibility(2 * narrow.num_tokens, narrow.num_visible + wide.num_visible)
+    assert narrow.sum_of_shares <= wide.sum_of_shares <= wide.num_importers
+    assert (narrow + wide).num_visible == narrow.num_visible + wide.num_visible

@@ -97,14 +97,16 @@ class _Buckets:
         self._home[node] = home
 
 
-def sift(order: Sequence[int], imports: Sequence[Mapping[int, int]]) -> list[int]:
-    """Return the order after moving single nodes while that lowers the weight of broken edges.
+def sift(starts: Sequence[Sequence[int]], imports: Sequence[Mapping[int, int]]) -> list[int]:
+    """Return the best order that is found from some orders by moving single nodes.
 
     `imports` gives for each node its imported nodes and what it costs to come before each. The cost
-    of the result is never above that of `order`.
+    of the result is never above that of any start; of equal ones the first start's is taken.
     """
-    line = _Line(order, imports)
-    line.settle(order, _VISITS_PER_EDGE * line.num_ends)
+    lines = [_Line(start, imports) for start in starts]
+    for line, start in zip(lines, starts, strict=True):
+        line.settle(start, _VISITS_PER_EDGE * line.num_ends)
+    line = min(lines, key=lambda line: line.cost)
     if line.num_ends * _LEAST_PER_EDGE <= _SHAKING_VISITS:
         _shake(line, min(_SHAKING_VISITS, line.num_ends * _SHAKING_VISITS_PER_EDGE))
     return line.order()
@@ -205,23 +207,29 @@ class _Line:
         """Take the node out and put it right after another."""
         if after == node or self._previous[node] == after:
             return
-        label = self._label
-        here = label[node]
+        low, there, high = self._between(after)
+        if not low < there < high:
+            self._number(self.order())
+            low, there, high = self._between(after)
         before, behind = self._previous[node], self._following[node]
         self._following[before], self._previous[behind] = behind, before
         behind = self._following[after]
         self._link(after, node)
         self._link(node, behind)
-        low = 0.0 if after == self._ring else label[after]
-        high = low + 2.0 if behind == self._ring else label[behind]
-        there = label[node] = (low + high) / 2
+        label = self._label
+        here, label[node] = label[node], there
         for other, change in self._changes[node].items():
             if here < label[other] < there:
                 self.cost += change
             elif there < label[other] < here:
                 self.cost -= change
-        if not low < there < high:
-            self._number(self.order())
+
+    def _between(self, after: int) -> tuple[float, float, float]:
+        """Return the labels of a node and of the one behind it, with a new one in their midst."""
+        behind = self._following[after]
+        low = 0.0 if after == self._ring else self._label[after]
+        high = low + 2.0 if behind == self._ring else self._label[behind]
+        return low, (low + high) / 2, high
 
     def _best_place(self, node: int) -> int | None:
         """Return the neighbour after which the node costs least; None where it stands is as good."""

@@ -185,7 +185,20 @@ def _inside(graph: _Graph, cycle: Sequence[int]) -> list[int]:
         {target: num_edges + (target in firm) for target in every}
         for every, firm in zip(imports, map(set, strong), strict=True)
     ]
-    return [cycle[index] for index in sift(eades_lin_smyth(imports), weights)]
+    starts = [eades_lin_smyth(imports)]
+    if strong != imports:
+        starts.append(_strong_first(strong, imports))
+    return [cycle[index] for index in sift(starts, weights)]
+
+
+def _strong_first(strong: Successors, imports: Successors) -> list[int]:
+    """Return an order that breaks weak edges wherever only they close a cycle."""
+    found: list[int] = []
+    for knot in _condensed(strong_components(strong), strong, imports):
+        inner = {node: index for index, node in enumerate(knot)}
+        tight = [[inner[t] for t in strong[node] if t in inner] for node in knot]
+        found += [knot[index] for index in eades_lin_smyth(tight)]
+    return found
 
 
 def _tests_moved_up(graph: _Graph, ordered: Sequence[int]) -> list[int]:

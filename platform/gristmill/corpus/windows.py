@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import fsum
 
 from gristmill.corpus.components import weak_components
 from gristmill.corpus.imports.model import Edge
@@ -21,20 +22,34 @@ Sized = tuple[str, int]
 
 @dataclass(frozen=True)
 class Visibility:
-    """Tokens of imported files, once for each importer; those of one repository add to others'."""
+    """What importers see of the files that they import; counts of repositories add up."""
 
-    num_tokens: int
-    num_visible: int
+    num_importers: int = 0
+    sum_of_shares: float = 0.0
+    """Of the importers' own shares of imported tokens in sight."""
+    num_tokens: int = 0
+    """Of imported files, once for each importer."""
+    num_visible: int = 0
     """Those before the importer's first token, in its document and inside the window."""
 
     @property
     def share(self) -> float:
-        """Return the share of imported tokens that are visible; 1 where nothing is imported."""
+        """Return the share that a file sees of what it imports, on average; 1 where none imports."""
+        return self.sum_of_shares / self.num_importers if self.num_importers else 1.0
+
+    @property
+    def token_share(self) -> float:
+        """Return the same over all tokens, where large files that many import weigh most."""
         return self.num_visible / self.num_tokens if self.num_tokens else 1.0
 
     def __add__(self, other: "Visibility") -> "Visibility":
         """Return the counts of both."""
-        return Visibility(self.num_tokens + other.num_tokens, self.num_visible + other.num_visible)
+        return Visibility(
+            self.num_importers + other.num_importers,
+            self.sum_of_shares + other.sum_of_shares,
+            self.num_tokens + other.num_tokens,
+            self.num_visible + other.num_visible,
+        )
 
 
 def visible(
@@ -53,14 +68,22 @@ def visible(
         ends = [round(end / bytes_per_token) for end in accumulate(size for _path, size in files)]
         for (path, _size), start, end in zip(files, [0, *ends], ends, strict=False):
             spans[path] = number, start, end
-    num_tokens = num_visible = 0
+    totals: dict[str, tuple[int, int]] = {}
     for importer, imported in _pairs(edges, spans):
         document, here, _end = spans[importer]
         other, start, end = spans[imported]
-        num_tokens += end - start
+        seen = 0
         if document == other and start < here:
-            num_visible += max(0, end - max(start, here - window_tokens))
-    return Visibility(num_tokens, num_visible)
+            seen = max(0, end - max(start, here - window_tokens))
+        num_tokens, num_visible = totals.get(importer, (0, 0))
+        totals[importer] = num_tokens + end - start, num_visible + seen
+    counted = [each for each in totals.values() if each[0]]
+    return Visibility(
+        len(counted),
+        fsum(num_visible / num_tokens for num_tokens, num_visible in counted),
+        sum(num_tokens for num_tokens, _ in counted),
+        sum(num_visible for _, num_visible in counted),
+    )
 
 
 def cut(files: Sequence[Sized], edges: Iterable[Edge], limit_bytes: int) -> list[list[str]]:
