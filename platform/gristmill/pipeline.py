@@ -21,7 +21,7 @@ from gristmill.errors import RecipeError
 from gristmill.recipe import Recipe, with_values
 
 VERSIONS = {
-    "corpus": 1,
+    "corpus": 2,
     "tokenizer": 1,
     "tokens": 1,
     "pretrain": 1,

@@ -244,10 +244,24 @@ NEGATIVE_PATTERNS = {
     "decorator": r"(?m)^ *@\w+\.\w+\.?\w*$",
     "product or file": r"\w@\w+\.(?:T|H|py|png|jpg|svg|mean|sum|dot|shape)\b",
     "key by name": r"(?i)(?:api_?key|token|secret|password)\w*[\"']?\s*[=:]\s*[\"'][^\"']{8,}[\"']",
+    "drawing": r"[\d.]+ -?\d+\.\d+\.\d+\.\d+[ -][-.\d]+",
+    "section": r"[\">]\d{1,2}\.\d{1,2}\.\d{1,2}\.\d{1,2}\. [A-Z]",
     "private address": r"(?<![\d.])(?:10\.\d+|127\.\d+|192\.168|172\.16)\.\d{1,3}\.\d{1,3}\b",
 }
 NUM_NEGATIVES_EACH = 60
-_MAX_FILES = 2500
+_MAX_FILES, _MAX_PAGES = 2500, 400
+_MAX_CHARS = 2_000_000
+_LANGUAGES = {
+    ".py": "Python",
+    ".js": "JavaScript",
+    ".json": "JSON",
+    ".html": "HTML",
+    ".svg": "SVG",
+    ".css": "CSS",
+    ".h": "C",
+    ".md": "Markdown",
+    ".yaml": "YAML",
+}
 _ADDRESS = re.compile(
     r"\w@[\w-]+(?:\.[\w-]+)*\.(?!py|png|jpg|svg|sum|dot)[a-z]{2,}\b|://\w+:\w+@|\(\[\d"
 )
@@ -261,16 +275,18 @@ def negatives(seed: int = 20_260) -> Iterator[Sample]:
     Lines with a true address are never taken; what is labelled here was read by eye.
     """
     places = [Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib"))]
-    files = sorted({path for place in places for path in place.glob("*/**/*.py")})
+    found = {path for place in places for path in place.glob("*/**/*.*")}
+    files = sorted(path for path in found if path.suffix in _LANGUAGES)
     random.Random(seed).shuffle(files)
-    del files[_MAX_FILES:]
+    pages = [path for path in files if path.suffix in (".js", ".svg", ".html")]
+    files = pages[:_MAX_PAGES] + files[:_MAX_FILES]
     patterns = {name: re.compile(pattern) for name, pattern in NEGATIVE_PATTERNS.items()}
     counts = dict.fromkeys(patterns, 0)
     for path in files:
         if min(counts.values()) >= NUM_NEGATIVES_EACH:
             return
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")[:_MAX_CHARS]
         except (UnicodeDecodeError, OSError):
             continue
         for name, pattern in patterns.items():
@@ -280,13 +296,15 @@ def negatives(seed: int = 20_260) -> Iterator[Sample]:
                 end = text.find("\n", match.end())
                 line = text[begin : end if end >= 0 else len(text)]
                 named = name == "version" and _MACHINE.search(line)
-                if len(line) > 400 or named or _ADDRESS.search(line):
+                if len(line) > 400:  # squeezed: what stands around it has to do
+                    line = text[max(begin, match.start() - 150) : match.end() + 150]
+                if named or "\n" in line or _ADDRESS.search(line):
                     continue
                 if counts[name] >= NUM_NEGATIVES_EACH or taken == 3:
                     break
                 counts[name] += 1
                 taken += 1
-                yield Sample(name, line + "\n", "Python", None)
+                yield Sample(name, line + "\n", _LANGUAGES[path.suffix], None)
 
 
 if __name__ == "__main__":

@@ -136,3 +136,27 @@ def test_clean_code_passes_at_speed(capsys: pytest.CaptureFixture[str]) -> None:
             f"\n{num_bytes / 1e6:.1f} MB of the standard library: {num_bytes / best / 1e6:.0f} MB/s"
         )
     assert num_bytes / best / 1e6 >= LEAST_MB_PER_S
+
+
+def test_hostile_text_takes_linear_time(capsys: pytest.CaptureFixture[str]) -> None:
+    units = {
+        "armour": "-----BEGIN " + "PRIVATE KEY-----\n",
+        "token": "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + ".",
+        "assignment": "api_key = '" + "a" * 16,
+        "address": "a.b@c.de",
+        "numbers": "1.2.3.4 ",
+    }
+    with capsys.disabled():
+        print()
+        for name, unit in units.items():
+            spent = []
+            for size in (200_000, 800_000):
+                text = unit * (size // len(unit))
+                begin = time.process_time()
+                redact(text, "", ALL)
+                spent.append(time.process_time() - begin)
+            growth = spent[1] / spent[0]
+            print(
+                f"{name:12}{spent[1] / 0.8:6.2f} s a MB, 4 times the text takes {growth:.1f} times"
+            )
+            assert growth < 8

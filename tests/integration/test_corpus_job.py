@@ -74,7 +74,12 @@ def test_one_worker_and_three_leave_the_same_bytes(made: tuple[Artifact, Artifac
     assert one.record.fingerprint == three.record.fingerprint
     files = one.record.files
     assert files == three.record.files
-    assert {"parts.parquet", "repositories.parquet", "report.html", "documents/part-00000.parquet"} <= set(files)
+    assert {
+        "parts.parquet",
+        "repositories.parquet",
+        "report.html",
+        "documents/part-00000.parquet",
+    } <= set(files)
     assert not [path for path in files if path.startswith(".")]
     for path in files:
         assert one.storage.read_bytes(path) == three.storage.read_bytes(path), path

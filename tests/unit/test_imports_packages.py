@@ -2,8 +2,8 @@
 
 import pytest
 
-from gristmill.corpus.imports.packages import Types, is_test
 from gristmill.corpus.imports.model import Import, Parsed
+from gristmill.corpus.imports.packages import Types, is_test
 
 
 def declaring(package: str, *names: str, imports: tuple[Import, ...] = ()) -> Parsed:

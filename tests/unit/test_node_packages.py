@@ -72,6 +72,13 @@ def test_exports(exports: Any, subpath: str, wanted: list[str]) -> None:
     assert [place for place in found if place != "p/index"] == wanted
 
 
+def test_conditions_in_conditions_end_somewhere() -> None:
+    exports: Any = "./deep.js"
+    for _ in range(400):
+        exports = {"node": exports}
+    assert list(packages(p={"exports": exports}).targets("p", "")) == ["p/index"]
+
+
 def test_entries_are_tried_in_order() -> None:
     found = packages(p={"source": "s.ts", "types": "t.d.ts", "main": "./m.js", "module": "e.mjs"})
     assert list(found.entries("p")) == ["p/e.mjs", "p/m.js", "p/t.d.ts", "p/s.ts"]

@@ -1,12 +1,10 @@
 """What becomes of every file: levels, survivors, the split; the same over any partitions."""
 
-import random
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -16,10 +14,10 @@ from gristmill.corpus.config import CorpusSection, Dedup, HeldOut
 from gristmill.corpus.exchange import HeldExchange, StoredExchange, one_by_one
 from gristmill.corpus.repositories import GATHERED
 from gristmill.corpus.rows import PieceRows
-from gristmill.corpus.selection import Selection, select, select_with_clusters
+from gristmill.corpus.selection import Selection, select
 from gristmill.corpus.shingles import ngrams
 from gristmill.storage import Storage
-from tests.made_rows import File, rows_of, sketches_of, stored
+from tests.made_rows import File, changed, in_memory, made_pieces, rows_of, stored, words
 
 Pieces = list[list[File]]
 DATES = {f"r{i}": f"2024-01-0{i + 1}" for i in range(5)}
@@ -29,45 +27,8 @@ def section_of(**values: Any) -> CorpusSection:
     return CorpusSection.model_validate({"sources": (), **values})
 
 
-def words(seed: int, count: int = 200) -> list[str]:
-    rng = random.Random(seed)
-    return [f"w{rng.randrange(10**6)}" for _ in range(count)]
-
-
-def changed(base: list[str], num: int) -> str:
-    step = len(base) // max(num, 1)
-    places = set(range(3, 3 + num * step, step)) if num else set()
-    return " ".join(f"new{i}" if i in places else word for i, word in enumerate(base))
-
-
-def made_pieces(seed: int) -> Pieces:
-    """Five repositories in seven pieces, with copies within and across, and a repeated path."""
-    rng = random.Random(seed)
-    pieces: Pieces = []
-    for piece in range(7):
-        name = f"r{piece % 5}" + rng.choice(["", "|MIT", "|GPL-3.0-only"])
-        files = []
-        for i in range(rng.randrange(1, 6)):
-            text = changed(words(rng.randrange(12)), rng.choice([0, 0, 2, 5, 7, 9]))
-            files.append((name, rng.choice([f"{piece}/{i}.py", "same.py"]), text))
-        if rng.random() < 0.3:
-            files.append((name, f"{piece}/empty.py", ""))
-        pieces.append(sorted(files, key=lambda file: file[1]))
-    return pieces
-
-
-def in_memory(pieces: Pieces, section: CorpusSection, seed: int = 1) -> tuple[pa.Table, pa.Table]:
-    tables = []
-    for number, files in enumerate(pieces):
-        table = rows_of(files, section.dedup)
-        column = pa.array([number] * len(files), pa.int32())
-        tables.append(table.append_column("piece", column))
-    merged: dict[str, np.ndarray] = {}
-    for files in pieces:
-        for row in sketches_of(files, section.dedup).to_pylist():
-            slots = np.frombuffer(row["sketch"], np.uint32)
-            merged[row["repository"]] = np.minimum(merged.get(row["repository"], slots), slots)
-    return select_with_clusters(pa.concat_tables(tables), merged, section, seed, DATES)
+def memory_of(pieces: Pieces, section: CorpusSection) -> tuple[pa.Table, pa.Table]:
+    return in_memory(pieces, section, 1, DATES)
 
 
 def partitioned(
@@ -102,7 +63,7 @@ def test_partitions_give_what_memory_gives(
     rows = stored(pieces, section.dedup, folder, batch_pieces)
     exchange = StoredExchange(Storage.open(str(folder / "shuffle")))
     found = partitioned(rows, section, num_buckets, exchange)
-    wanted = in_memory(pieces, section)
+    wanted = memory_of(pieces, section)
     assert found[0].equals(wanted[0])
     assert found[1].equals(wanted[1])
 
@@ -112,7 +73,7 @@ def test_partitions_give_what_memory_gives(
 def test_no_near_copy_crosses_the_split(seed: int, level: str, by: str) -> None:
     pieces = made_pieces(seed)
     section = section_of(dedup={"level": level}, held_out={"by": by, "share": 0.3, "max_files": 4})
-    plan, _ = in_memory(pieces, section)
+    plan, _ = memory_of(pieces, section)
     texts: dict[tuple[int, str], list[str]] = {}
     for number, files in enumerate(pieces):
         for _, path, text in files:
@@ -143,7 +104,7 @@ def test_the_survivor_is_permissive_then_larger_then_first() -> None:
     base = words(1)
     text, longer = " ".join(base), " ".join(base) + " and a little more"
     files = [("a|GPL-3.0-only", "x", longer), ("c|MIT", "x", text), ("b|MIT", "y", text)]
-    plan, clusters = in_memory([files], section_of(**NO_SPLIT))
+    plan, clusters = memory_of([files], section_of(**NO_SPLIT))
     assert by_path(plan) == {"a:x": "near_duplicate", "b:y": "", "c:x": "exact_duplicate"}
     assert dict(zip(plan["repository"].to_pylist(), plan["detail"].to_pylist(), strict=True)) == {
         "a": f"{clusters['similarity'][0].as_py():.2f} like b:y",
@@ -168,14 +129,14 @@ def test_levels() -> None:
         "repository": {"": 7, "repository_duplicate": 5},
         "both": {"": 6, "repository_duplicate": 5, "exact_duplicate": 1},
     }.items():
-        plan, _ = in_memory(pieces, section_of(dedup={"level": level}, **NO_SPLIT))
+        plan, _ = memory_of(pieces, section_of(dedup={"level": level}, **NO_SPLIT))
         assert reasons(plan) == wanted, level
 
 
 def test_forks_of_the_same_blobs_need_no_signature(tmp_path: Path) -> None:
     """Files too short for an n-gram have empty signatures: only the blobs say that these are forks."""
     pieces = [[(name, f"{i}.py", f"x = {i}") for i in range(3)] for name in ("a", "b")]
-    plan, _ = in_memory(pieces, section_of(dedup={"level": "repository"}, **NO_SPLIT))
+    plan, _ = memory_of(pieces, section_of(dedup={"level": "repository"}, **NO_SPLIT))
     assert by_path(plan)["a:0.py"] == "" and by_path(plan)["b:0.py"] == "repository_duplicate"
 
 
@@ -194,7 +155,7 @@ def test_a_repository_s_pieces_are_gathered_into_one_item(tmp_path: Path) -> Non
 
 def test_a_repeated_path_is_dropped_even_beyond_its_piece() -> None:
     files = [("a", "x", " ".join(words(1)))], [("a", "x", " ".join(words(2)))]
-    plan, _ = in_memory(list(files), section_of(**NO_SPLIT))
+    plan, _ = memory_of(list(files), section_of(**NO_SPLIT))
     assert plan["reason"].to_pylist() == ["", "repeated_path"]
 
 

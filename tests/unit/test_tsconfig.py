@@ -107,6 +107,7 @@ def test_what_a_framework_would_write_is_known(folder: str, specifier: str, want
     "value",
     [
         {"extends": "./tsconfig.json"},
+        {"extends": ["./tsconfig.json"] * 50},
         {"extends": ["./gone", 3, "unknown"]},
         {"compilerOptions": {"baseUrl": 1, "paths": [], "rootDirs": "x"}},
         {"references": [{"path": "."}, 4, {}]},

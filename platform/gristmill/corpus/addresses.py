@@ -87,14 +87,19 @@ _RESOLVERS = frozenset(
     ]
 )
 _VERSION_BEFORE = re.compile(
-    r"(?i)(?:version\w*|release\w*|ver|revision|build|oid|objectidentifier|since|upgrade\w*|updat\w+|tag|python|"
+    r"(?i)(?:version\w*|\bv\d?\b|release\w*|ver|revision|build|oid|objectidentifier|since|upgrade\w*|updat\w+|tag|python|"
     r"driver|firmware|sdk|changelog|sections?|chapters?|rfc|clause|figure|table|step)\b[^\n]{0,60}$"
-    r"|[A-Za-z]/$|[=~<>!]=\s*[\"']?$|[<>~^]\s*[\"']?$|^\s*[#*=]+\s*\[?v?$|§\s*$"
+    r"|[A-Za-z]/$|[=~<>!]=\s*[\"']?$|[<>~^]\s*[\"']?$|^\s*[#*=]+\s*\[?v?$|\u00a7\s*$"
 )
 _ADDRESS_BEFORE = re.compile(
     r"(?i)(?:\bip\b|\bip_?|_ip\b|host|addr|server|dns|ping|connect|listen|bind|proxy|subnet|gateway"
     r"|peer|client|remote|://|ssh|telnet|route|allow|deny|ntp|redis|endpoint|@)[^\n]{0,60}$"
 )
+_NUMBERS_BEFORE = re.compile(r"(?<![\d.:/])(?!(?:\d{1,3}\.){3}\d{1,3}[ ,]$)[\d.]*\d[ ,]$")
+"""A number among numbers, as in the path of a drawing."""
+_NUMBERS_BEHIND = re.compile(r"[ ,](?:[01]|-?\.\d+)[ ,]|-\.\d")
+_SECTION_BEHIND = re.compile(r"\.\s+[A-Z]")
+_OPENING = re.compile(r"(?:^|[\"'>])\s*$")
 _SMALL = 20
 _OBJECT_IDENTIFIERS = ("1.3.6.", "2.5.4.", "2.5.29.", "2.16.")
 
@@ -105,7 +110,11 @@ def _is_ipv4(candidate: Candidate) -> bool:
     if not address.is_global or address.is_multicast or value in _RESOLVERS:
         return False
     before = candidate.line_before()
-    if _VERSION_BEFORE.search(before):
+    if _VERSION_BEFORE.search(before) or _NUMBERS_BEFORE.search(before):
+        return False
+    if _NUMBERS_BEHIND.match(candidate.text, candidate.end):
+        return False
+    if _OPENING.search(before) and _SECTION_BEHIND.match(candidate.text, candidate.end):
         return False
     octets = value.split(".")
     small = all(int(octet) <= _SMALL for octet in octets) or octets[1:] == ["0", "0", "0"]

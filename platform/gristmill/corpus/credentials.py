@@ -108,11 +108,13 @@ ASSIGNED = (
         "private_key",
         r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----",
         re.compile(
-            r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----(?P<hit>.{64,20000}?)-----END", re.S
+            r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY(?: BLOCK)?-----"
+            r"(?P<hit>[^-]*+(?:-(?!----)[^-]*+)*+)-----END"
         ),
         lambda candidate: entropy(candidate.value) >= 3.0,
         70,
         21000,
+        "-----BEGIN ",
         _PEM_BODY,
     ),
     Rule(

@@ -16,11 +16,17 @@ def _shaped(candidate: Candidate) -> bool:
 
 
 def _shape(
-    name: str, kind: str, trigger: str, pattern: str, before: int = 24, after: int = 300
+    name: str,
+    kind: str,
+    trigger: str,
+    pattern: str,
+    before: int = 24,
+    after: int = 300,
+    anchor: str = "",
 ) -> Rule:
     """Return the rule of a value with a shape; nothing that could continue it may stand beside it."""
     whole = re.compile(rf"(?<![A-Za-z0-9_\-])(?P<hit>{pattern})(?![A-Za-z0-9_\-])")
-    return Rule(name, kind, trigger, whole, _shaped, before, after)
+    return Rule(name, kind, trigger, whole, _shaped, before, after, anchor)
 
 
 SHAPES = (
@@ -154,10 +160,11 @@ SHAPES = (
     _shape(
         "jwt",
         "jwt",
-        r"eyJ[a-z0-9_\-]{10,2000}\.eyJ[a-z0-9_\-]{10}",
-        r"eyJ[\w\-]{10,2000}\.eyJ[\w\-]{10,4000}\.[\w\-]{16,1024}",
-        2050,
-        5100,
+        r"eyJ[a-z0-9_\-]{10}",
+        r"eyJ[\w\-]{10,2000}+\.eyJ[\w\-]{10,4000}+\.[\w\-]{16,1024}",
+        13,
+        7100,
+        "eyJ",
     ),
     _shape(
         "digitalocean_token",

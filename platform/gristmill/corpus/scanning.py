@@ -57,6 +57,8 @@ class Rule:
     """Characters before the trigger's end where the pattern may begin."""
     after: int = 300
     """Characters behind the trigger's end where the pattern must have ended."""
+    anchor: str = ""
+    """Set where matches may be long: the last of these before the trigger's end is where one begins."""
     each: re.Pattern[str] | None = None
     """Set where a match holds several findings: each match of this inside it is one."""
 
@@ -71,23 +73,16 @@ class Scanner:
     def find(self, text: str, language: str = "") -> Iterator[tuple[int, Candidate]]:
         """Yield (rule's number, finding) for all that the rules accept; they may overlap."""
         fired = self._fired(text)
-        seen: set[tuple[int, int, int]] = set()
+        tried = [0] * len(self.rules)
         for number, at in fired:
             rule = self.rules[number]
-            start, end = max(0, at - rule.before), min(len(text), at + rule.after)
-            while start < end:
-                match = rule.pattern.search(text, start, end)
-                if match is None or match.start() > at:
-                    break
-                start = max(match.end(), match.start() + 1)
-                key = (number, *match.span())
-                if key in seen:
-                    continue
-                seen.add(key)
+            for match in _matches(rule, text, at, tried[number]):
+                tried[number] = max(match.end(), match.start() + 1)
                 for first, last in _spans(rule, match):
                     candidate = Candidate(text, first, last, match, language)
                     if rule.check(candidate):
                         yield number, candidate
+            tried[number] = max(tried[number], at)  # no place is tried for two triggers
 
     def _fired(self, text: str) -> list[tuple[int, int]]:
         """Return (rule's number, character offset behind its trigger), by offset."""
@@ -123,6 +118,23 @@ class Scanner:
             )
             self._local.database = database
         return database
+
+
+def _matches(rule: Rule, text: str, at: int, tried: int) -> Iterator[re.Match[str]]:
+    """Yield the matches that begin behind `tried` and at or before the end of a trigger."""
+    start, end = max(tried, at - rule.before, 0), min(len(text), at + rule.after)
+    if rule.anchor:
+        begin = text.rfind(rule.anchor, start, at)
+        match = rule.pattern.match(text, begin, end) if begin >= 0 else None
+        if match is not None:
+            yield match
+        return
+    while start <= at:
+        match = rule.pattern.search(text, start, end)
+        if match is None or match.start() > at:
+            return
+        yield match
+        start = max(match.end(), match.start() + 1)
 
 
 def _spans(rule: Rule, match: re.Match[str]) -> Iterator[tuple[int, int]]:

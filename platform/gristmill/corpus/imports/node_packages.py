@@ -14,6 +14,9 @@ from gristmill.corpus.imports.nearness import nearest
 _ENTRIES = ("module", "main", "types", "typings", "source", "svelte", "browser")
 _CONDITIONS = frozenset({"import", "require", "node", "default", "types"})
 """Tried in the order in which a package wrote them, before all others."""
+_MAX_DEPTH = 16
+"""Of conditions in conditions."""
+_MAX_YAML_CHARS = 100_000
 _MAX_STARS = 6
 """In one glob of a workspace; more than any has, and few enough to match in no time."""
 _MANIFESTS = {"package.json", "lerna.json", "pnpm-workspace.yaml"}
@@ -125,7 +128,7 @@ def _globs(name: str, text: str) -> list[str]:
     """Return the folders that a manifest says are packages."""
     if name == "pnpm-workspace.yaml":
         try:
-            value = yaml.safe_load(text)
+            value = yaml.safe_load(text) if len(text) <= _MAX_YAML_CHARS else None
         except (yaml.YAMLError, RecursionError, ValueError):
             return []
         listed = value.get("packages") if isinstance(value, dict) else None
@@ -175,16 +178,16 @@ def _lookup(table: Mapping[str, Any], key: str) -> Iterator[str]:
         yield from _leaves(table[best], key[len(head) : len(key) - len(tail)])
 
 
-def _leaves(value: Any, matched: str) -> Iterator[str]:
+def _leaves(value: Any, matched: str, depth: int = 0) -> Iterator[str]:
     """Yield the strings of a conditional target, the usual conditions first (any may hold)."""
     if isinstance(value, str):
         yield value.replace("*", matched)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, matched)
-    elif isinstance(value, dict):
-        for key in sorted(value, key=lambda key: key not in _CONDITIONS):
-            yield from _leaves(value[key], matched)
+    elif isinstance(value, list | dict) and depth < _MAX_DEPTH:
+        usual_first = sorted(
+            value, key=lambda key: isinstance(value, dict) and key not in _CONDITIONS
+        )
+        for item in usual_first:
+            yield from _leaves(value[item] if isinstance(value, dict) else item, matched, depth + 1)
 
 
 def _place(folder: str, path: str) -> str:

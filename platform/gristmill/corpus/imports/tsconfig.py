@@ -73,6 +73,7 @@ class TsConfigs:
         self._package = package
         """(specifier, asking folder) -> the path of a file in a package of this repository."""
         self._read: dict[str, Mapped] = {}
+        self._with_parents: dict[str, Mapped] = {}
 
     def above(self, folder: str) -> Iterator[Mapped]:
         """Yield what holds for the files of a folder, the nearest configuration first."""
@@ -99,6 +100,9 @@ class TsConfigs:
 
     def _merged(self, path: str, left: int) -> Mapped:
         """Return a configuration's options over those that it extends."""
+        if path in self._with_parents:
+            return self._with_parents[path]
+        self._with_parents[path] = Mapped()  # what one that extends itself inherits
         value = read_object(self._configs[path])
         folder = dirname(path)
         merged = Mapped()
@@ -106,7 +110,9 @@ class TsConfigs:
         for parent in extends if isinstance(extends, list) else [extends]:
             if isinstance(parent, str) and left:
                 merged = _over(self._inherited(parent, folder, left - 1), merged)
-        return _over(_own(inner(value, "compilerOptions"), folder, merged.base), merged)
+        own = _own(inner(value, "compilerOptions"), folder, merged.base)
+        self._with_parents[path] = _over(own, merged)
+        return self._with_parents[path]
 
     def _inherited(self, parent: str, folder: str, left: int) -> Mapped:
         place = self._extended(parent, folder)

@@ -114,7 +114,7 @@ def _tree(path: str, revision: str) -> tuple[dict[str, Any], dict[str, tuple[str
     while pending:
         prefix, object_id = pending.pop()
         try:
-            tree = store[object_id]
+            tree: Any = store[object_id]
             rows = [(_name(entry), int(entry.filemode), entry) for entry in tree]
         except (KeyError, ValueError, OSError, TypeError, pygit2.GitError) as error:
             refused[prefix or "."] = ("unreadable", f"tree is missing or damaged: {error}")

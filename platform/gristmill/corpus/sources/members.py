@@ -79,7 +79,7 @@ def names(path: Path) -> list[str]:
                 for member in tar:
                     if not member.isdir():
                         found.append(inner(member.name))
-                    if len(found) > MAX_MEMBERS or _outgrown(tar.offset, path):  # type: ignore[attr-defined]
+                    if len(found) > MAX_MEMBERS or _outgrown(tar.offset, path):
                         break
     except DAMAGE:
         pass  # what came before the damage is named; `members` reports the damage
@@ -173,8 +173,8 @@ def _tar_members(path: Path, wanted: set[str] | None) -> Iterator[Bytes | Unread
                         raise EOFError(f"{len(data)} of {member.size} bytes")
                     yield Bytes(name, data)
                 archive.members.clear()  # type: ignore[attr-defined]  # else all stay in memory
-                if _outgrown(archive.offset, path):  # type: ignore[attr-defined]
-                    yield _bomb(archive.offset, path)  # type: ignore[attr-defined]
+                if _outgrown(archive.offset, path):
+                    yield _bomb(archive.offset, path)
                     return
                 at = path.name
     except DAMAGE as error:
