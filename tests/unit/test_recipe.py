@@ -36,7 +36,7 @@ def test_all_seven_recipes_are_shipped() -> None:
         ("tokens.fim.rate=2", "'tokens.fim.rate' is 2: input should be less than or equal to 1"),
         ("pretrain.batch_sequences=0", "'pretrain.batch_sequences' is 0: input should be greater"),
         ("pretrain.checkpoint_every=0", "'pretrain.checkpoint_every' is 0"),
-        ("corpus.dedup.bands=13", "dedup.num_hashes 112 must divide by dedup.bands 13"),
+        ("corpus.dedup.bands=13", "dedup.num_hashes 125 must divide by dedup.bands 13"),
         ("corpus.order=sideways", "'corpus.order' is \"sideways\""),
         ("corpus.sources=[{kind: folder}]", "missing key 'corpus.sources.0.path'"),
         ("corpus.sources=[{kind: folder, pth: x}]", "did you mean 'path'"),
