@@ -24,6 +24,7 @@ import pyarrow as pa
 from gristmill.corpus.dedup import Dedup, Items, Rules
 from gristmill.corpus.exchange import StoredExchange, buckets_of
 from gristmill.corpus.shingles import U64, mix
+from gristmill.corpus.signatures import Signatures
 from gristmill.corpus.union import Union, edge_table
 from gristmill.storage import Storage
 
@@ -47,17 +48,20 @@ class MadeItems:
         first = batch * BATCH_IDS
         number = np.arange(first, min(first + BATCH_IDS, self.num_ids), dtype=np.uint64)
         ids = (np.uint64(batch) << np.uint64(32)) | (number - np.uint64(first))
-        family = self._family(number)
-        slots = np.arange(RULES.num_hashes, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        own = mix(mix(number)[:, None] ^ slots)
-        shared = mix(mix(family)[:, None] ^ slots)
-        changed = (own & np.uint64(1023)) < (own[:, :1] >> np.uint64(32)) % np.uint64(200)
-        signatures = (np.where(changed, own, shared) >> np.uint64(33)).astype(np.uint32)
+        parts = np.array_split(number, max(len(number) // 2_000, 1))  # made in a core's cache
+        signatures = np.concatenate([self._signatures(part) for part in parts])
         names = pa.array([""] * len(ids))
         ranks = {"permissive": pa.array(np.ones(len(ids), bool)), "num_bytes": pa.array(ids)}
         table = pa.table({**ranks, "repository": names, "path": names})
         self.spent.append(time.process_time() - started)
         return Items(ids, mix(number), signatures, table)
+
+    def _signatures(self, number: U64) -> Signatures:
+        slots = np.arange(RULES.num_hashes, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        own = mix(mix(number)[:, None] ^ slots)
+        shared = mix(mix(self._family(number))[:, None] ^ slots)
+        changed = (own & np.uint64(1023)) < (own[:, :1] >> np.uint64(32)) % np.uint64(200)
+        return (np.where(changed, own, shared) >> np.uint64(33)).astype(np.uint32)
 
     def _family(self, number: U64) -> U64:
         draw = mix(number + np.uint64(7))
