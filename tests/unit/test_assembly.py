@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from gristmill.corpus.assembly import Making, Older, write_part
-from gristmill.corpus.config import CorpusSection, Dedup, HeldOut, TableSource
+from gristmill.corpus.config import CorpusSection, Dedup, FolderSource, HeldOut, TableSource
 from gristmill.corpus.contamination import Benchmarks
 from gristmill.corpus.documents import Document, read_documents
 from gristmill.corpus.parts import (
@@ -263,3 +263,48 @@ def test_documents_fit_the_window_and_lose_no_file(root: Path, made: Made, tmp_p
     assert len(narrow.documents()) > len(made.documents())
     shares = [corpus.summary.metrics["imports_visible_share"] for corpus in (narrow, made)]
     assert 0 <= shares[0] < shares[1] <= 1
+
+
+def test_only_code_is_held_against_the_paper_s_rules(tmp_path: Path) -> None:
+    code, prose = tmp_path / "code" / "one", tmp_path / "prose" / "two"
+    for folder in (code, prose):
+        folder.mkdir(parents=True)
+    (code / "a.py").write_text(module(1))
+    (code / "long.py").write_text("# " + "word " * 300 + "\n")
+    (prose / "b.md").write_text("Some words that no rule of code is asked of.\n" * 200)
+    sources = (
+        FolderSource(kind="folder", path=str(code.parent)),
+        FolderSource(kind="folder", path=str(prose.parent), domain="text"),
+    )
+    section = section_of(code.parent).model_copy(update={"sources": sources})
+    made = Made(section, tmp_path / "corpus")
+    sizes = [(code / name).stat().st_size for name in ("a.py", "long.py")]
+    assert made.summary.metrics["rule_kept_share"] == sizes[0] / sum(sizes)
+
+
+def test_what_files_see_of_their_imports_is_averaged_over_files(made: Made) -> None:
+    rows = made.repositories.to_pylist()
+    wanted = sum(row["sum_of_visible_shares"] for row in rows) / sum(
+        row["num_importers"] for row in rows
+    )
+    assert made.summary.metrics["imports_visible_share"] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("whole, part", [("MIT", "GPL-3.0-only"), ("GPL-3.0-only", "MIT")])
+def test_a_folder_s_own_licence_decides_for_its_files(
+    tmp_path: Path, whole: str, part: str
+) -> None:
+    folder = tmp_path / "in" / "one"
+    (folder / "third" / "deep").mkdir(parents=True)
+    for place, licence in ((folder, whole), (folder / "third", part)):
+        (place / "package.json").write_text(f'{{"name": "x", "license": "{licence}"}}')
+    (folder / "a.py").write_text(module(1))
+    (folder / "third" / "deep" / "b.py").write_text(module(2))
+    section = section_of(folder.parent).model_copy(update={"licences": "permissive"})
+    made = Made(section, tmp_path / "corpus")
+    rows = {row["path"]: row for row in made.plan.to_pylist()}
+    found = {path: (rows[path]["licence"], rows[path]["reason"]) for path in rows if "py" in path}
+    assert found == {
+        "a.py": (whole, "" if whole == "MIT" else "licence"),
+        "third/deep/b.py": (part, "" if part == "MIT" else "licence"),
+    }

@@ -367,7 +367,7 @@ def test_a_parser_that_crashes_hangs_or_swells_costs_that_file(
     for name, word in words.items():
         (root / f"{name}.py").write_text(f"said = '{word} {name}'\nother_words = [said]\n")
     source = FolderSource(kind="folder", path=str(root.parent))
-    limits = Isolation(max_file_seconds=1, max_memory_bytes=600_000_000)
+    limits = Isolation(max_file_seconds=1, max_memory_bytes=1_000_000_000)
     section = CorpusSection(sources=(source,), decontaminate=(), isolation=limits)
     (piece,) = plan_pieces(open_sources(section), section)
     with Isolated(make_reader, (section,), limits) as isolated:

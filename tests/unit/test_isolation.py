@@ -62,7 +62,7 @@ def broken():
 def process(_word):
     return lambda _item, _watch: (os.getpid(), os.getppid())
 '''
-LIMITS = Isolation(max_file_seconds=0.3, max_memory_bytes=300_000_000)
+LIMITS = Isolation(max_file_seconds=0.3, max_memory_bytes=1_000_000_000)
 
 
 @pytest.fixture(scope="module")

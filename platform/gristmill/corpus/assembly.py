@@ -249,8 +249,8 @@ def _made(
                     "num_edges": len(edges),
                     "num_ordered_edges": broken.num_edges,
                     "num_broken_edges": broken.num_broken,
-                    "num_imported_tokens": seen.num_tokens,
-                    "num_visible_tokens": seen.num_visible,
+                    "num_importers": seen.num_importers,
+                    "sum_of_visible_shares": seen.sum_of_shares,
                     "bytes_kept": num_bytes,
                 }
             )

@@ -189,8 +189,9 @@ class Isolation(Section):
 
     max_file_seconds: float = Field(30.0, gt=0)
     """CPU seconds for one file, and ten times as long by the clock."""
-    max_memory_bytes: int = Field(4_000_000_000, ge=256_000_000)
-    """Address space on top of what the process has before the first file."""
+    max_memory_bytes: int = Field(4_000_000_000, ge=1_000_000_000)
+    """Address space on top of what the process has before the first file; linguist takes most of a
+    gigabyte of it."""
 
 
 class CorpusSection(Section):

@@ -46,13 +46,13 @@ Augeas|aug|(*|*)
 AWK|awk|#
 Batchfile|bat cmd|REM
 Bluespec|bsv|//
-C|c h|//
+C|c h inc def|//
 C#|cs csx|//
 Clojure|clj cljs cljc edn|;
 CMake|cmake|#
 CoffeeScript|coffee|#
 Common Lisp|lisp lsp cl asd|;
-C++|cpp cc cxx hpp hh hxx c++ h++ inl ipp tpp ixx cppm|//
+C++|cpp cc cxx hpp hh hxx c++ h++ inl ipp tpp tcc txx ixx cppm|//
 CSS|css|/*|*/
 CUDA|cu cuh|//
 Dart|dart|//
@@ -124,19 +124,20 @@ Yacc|y yy|//
 YAML|yaml yml|#
 Zig|zig|//
 """
-# Swift and Objective-C are what the authors regret; Markdown and reStructuredText are in their README.
+# Swift and Objective-C are what the authors regret; Markdown and reStructuredText are in their README;
+# components are JavaScript and TypeScript that modules of both import.
 _MISSED = """
 Swift|swift|//
 Objective-C|m|//
 Objective-C++|mm|//
 Markdown|md markdown mkd|<!--|-->
 reStructuredText|rst|..
+Vue|vue|<!--|-->
+Svelte|svelte|<!--|-->
 """
 _OTHERS = """
 Nix|nix|#
 HCL|tf hcl tfvars|#
-Vue|vue|<!--|-->
-Svelte|svelte|<!--|-->
 SCSS|scss|//
 Less|less|//
 GraphQL|graphql gql|#
@@ -222,7 +223,9 @@ _OWNERS = frozenset(
     "m d scm pro cls bas cl lisp lsp ml pp r v st sc ex f for fs frag nb mm sol".split()  # noqa: SIM905
 )
 """Extensions with several owners, decided by linguist's content rules; the table's row is the default."""
-_OPEN = _OWNERS | {"h", "ts", "pl"}
+_INCLUDED = frozenset({"inc", "def"})
+"""Extensions of whatever is included: C where it begins as C does."""
+_OPEN = _OWNERS | _INCLUDED | {"h", "ts", "pl"}
 """Extensions whose name alone does not settle the language."""
 _NOT_TAKEN = frozenset({"JSON", "YAML", "HTML", "XSLT", "Text"})
 """Languages that linguist's names do not add files to: data and pages."""
@@ -245,6 +248,14 @@ _CPP_WORDS = (
     "::", "constexpr", "noexcept", "virtual", "operator", "enum class", "_cast<", "explicit", "typename"
 )  # fmt: skip
 """One of them is in whatever `_CPP_WORD` finds, and is found ten times as fast."""
+_C_BEGINNING = re.compile(
+    r"\s*(?://|/\*|#[ \t]*(?:include|if|ifdef|ifndef|define|undef|pragma|error)\b"
+    r"|(?:static|extern|const|struct|typedef|template|namespace|inline|unsigned)\s|[A-Z]\w*\(|\{)"
+)
+_HEADER_BEGINNING = re.compile(
+    r"(?:\s|//[^\n]*\n|/\*.*?\*/)*+#[ \t]*(?:include[ \t]*[<\"]|ifndef\b|pragma\b)", re.S
+)
+"""Past its comments, what `vector`, `QString` and `Dense` begin with, and no `configure` or `README`."""
 _CPP_MODE = re.compile(r"-\*-.*\bc\+\+.*-\*-", re.I)
 _PROLOG = re.compile(r"^:-|^\s*\w+\(.*\)\s*:-", re.M)
 _TYPESCRIPT_XML = re.compile(r"^\s*<(?:\?xml|!DOCTYPE TS|TS\b)")
@@ -282,13 +293,15 @@ def language_of(path: str, text: str) -> str | None:
     """Return the language of a file by name and content, or None when it is of no known language."""
     named = language_of_name(path)
     if named == "":
-        return _by_shebang(text[:_HEAD_CHARS])
+        return _by_beginning(path, text)
     extension = path.rpartition(".")[2].lower()
     if named is None or extension not in _OPEN:
         return named
     head = text[:_HEAD_CHARS]
     if extension == "h":
         return _header_language(text)
+    if extension in _INCLUDED:
+        return _included_language(path, text)
     if extension == "pl":
         return "Prolog" if _PROLOG.search(head) and "use strict" not in head else "Perl"
     if extension == "ts":
@@ -311,6 +324,14 @@ def _header_language(text: str) -> str:
     if not _shows_cpp(window):
         return "C"  # most C headers end here, without a copy
     return "C++" if _shows_cpp(_C_COMMENT.sub(" ", window)) else "C"
+
+
+def _included_language(path: str, text: str) -> str | None:
+    """Return the language of a file that others include, None where it is none of C's family or PHP's."""
+    found = linguist.content_language(path.rsplit("/", 1)[-1], text.encode("utf-8", "replace"))
+    if found == "Assembly" or (found == "PHP" and "<?php" in text[:_HEAD_CHARS]):
+        return found
+    return _header_language(text) if _C_BEGINNING.match(text) else None
 
 
 def _shows_cpp(text: str) -> bool:
@@ -339,6 +360,14 @@ def comment_line(language: str, text: str) -> str:
     for end in ("\n", "\r", row.closing):
         text = text.replace(end, " ") if end else text
     return " ".join(part for part in (row.opening, text, row.closing) if part) + "\n"
+
+
+def _by_beginning(path: str, text: str) -> str | None:
+    """Return the language of a file without an ending: a script's, or C++ for a header of it."""
+    found = _by_shebang(text[:_HEAD_CHARS])
+    if found is not None or "." in path.rsplit("/", 1)[-1]:
+        return found
+    return "C++" if _HEADER_BEGINNING.match(text[: 4 * _HEAD_CHARS]) else None
 
 
 def _by_shebang(head: str) -> str | None:

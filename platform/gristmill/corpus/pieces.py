@@ -21,6 +21,7 @@ from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.contamination import SCHEMA as CONTAMINATION
 from gristmill.corpus.contamination import Benchmarks, Hit
 from gristmill.corpus.judging import Judged, judge, refused_unread
+from gristmill.corpus.licence_files import licence_of_file
 from gristmill.corpus.opt_out import wants_out
 from gristmill.corpus.redaction import SCHEMA as REDACTIONS
 from gristmill.corpus.redaction import redact
@@ -127,9 +128,11 @@ def read_piece(
             path, detail = _printable(item.path), _printable(item.detail)
             unread = Judged(path, "", item.num_bytes, item.reason, detail)
             rows.append((repository, identity.licence, unread))
+    folders = dict(piece.repository.folder_licences)
     for verdict in refused:
+        licence = _printable(licence_of_file(verdict.path, b"", folders) or identity.licence)
         verdict = replace(verdict, path=_printable(verdict.path))
-        rows.append((identity.repository, identity.licence, verdict))
+        rows.append((identity.repository, licence, verdict))
     return _table(rows, section, benchmarks)
 
 
@@ -190,10 +193,11 @@ def _list(repository: Repository, section: CorpusSection) -> _Listing | None:
     entries = kind_of(repository).entries(repository)
     if entries is None:
         return None
-    licence = repository.identity.licence
+    folders = dict(repository.folder_licences)
     wanted: list[Entry] = []
     refused: dict[str, Judged] = {}
     for entry in entries:
+        licence = licence_of_file(entry.path, b"", folders) or repository.identity.licence
         verdict = refused_unread(
             entry.path, entry.num_bytes, licence, section, repository.source.domain
         )

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import pyarrow as pa
 
 from gristmill.corpus.assembly import Origin
+from gristmill.corpus.domains import is_code
 from gristmill.corpus.sources.repository import Repository
+from gristmill.corpus.windows import Visibility
 
 RULE_REASONS = frozenset({"mean_line", "max_line", "alphabetic", "xml", "html", "data_size"})
 """The paper's rule filters."""
@@ -37,8 +40,8 @@ SCHEMA = pa.schema(
         ("num_edges", pa.int64()),
         ("num_ordered_edges", pa.int64()),
         ("num_broken_edges", pa.int64()),
-        ("num_imported_tokens", pa.int64()),  # of files, once for each that imports them
-        ("num_visible_tokens", pa.int64()),  # those before the importer inside the window
+        ("num_importers", pa.int64()),
+        ("sum_of_visible_shares", pa.float64()),  # of imported tokens in an importer's sight
     ]
 )
 
@@ -102,14 +105,26 @@ def repositories_table(
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
+def _visible_share(repositories: pa.Table) -> float:
+    """Return the share of its imported tokens that a file has in sight, on average over files."""
+    return Visibility(
+        sum(repositories["num_importers"].to_pylist()),
+        fsum(repositories["sum_of_visible_shares"].to_pylist()),
+    ).share
+
+
 def summarise(tallies: pa.Table, repositories: pa.Table) -> Summary:
     """Return the counts and metrics of the corpus record."""
     reasons: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     splits: Counter[str] = Counter()
+    ruled: Counter[str] = Counter()
+    code = {row["repository"] for row in repositories.to_pylist() if is_code(row["domain"])}
     for row in tallies.to_pylist():
         reasons[row["reason"]] += row["num_files"]
         sizes[row["reason"]] += row["num_bytes"]
+        if row["repository"] in code and row["reason"] not in _NEVER_RULED:
+            ruled[row["reason"]] += row["num_bytes"]
         splits[row["split"]] += row["num_files"]
 
     def total(column: str) -> int:
@@ -127,13 +142,13 @@ def summarise(tallies: pa.Table, repositories: pa.Table) -> Summary:
         "bytes_kept": total("bytes_kept"),
         **{f"rejects_{name}": reasons[name] for name in sorted(reasons) if name},
     }
-    ruled = sum(size for reason, size in sizes.items() if reason not in _NEVER_RULED)
-    dropped = sum(sizes[reason] for reason in RULE_REASONS)
+    judged = sum(ruled.values())
+    dropped = sum(ruled[reason] for reason in RULE_REASONS)
     ordered = total("num_ordered_edges")
     metrics = {
-        "rule_kept_share": (ruled - dropped) / max(ruled, 1),
+        "rule_kept_share": (judged - dropped) / max(judged, 1),
         "kept_share": counts["bytes_kept"] / max(counts["bytes_read"], 1),
         "edges_broken_share": total("num_broken_edges") / max(ordered, 1),
-        "imports_visible_share": total("num_visible_tokens") / max(total("num_imported_tokens"), 1),
+        "imports_visible_share": _visible_share(repositories),
     }
     return Summary(counts, metrics)
