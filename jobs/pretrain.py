@@ -3,7 +3,8 @@
     gristmill run laptop pretrain
     ray job submit --working-dir . -- python -m jobs.pretrain --recipe laptop --store S
 
-From random weights, or from a Hugging Face Llama folder (`pretrain.initial_model`, the paper's v1.5).
+From random weights, or from a Hugging Face Llama folder or a GGUF file (`pretrain.initial_model`, the
+paper's v1.5; `tokenizer.from_model` names the same, and the vocabulary grows by the reserved tokens).
 """
 
 import tempfile
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gristmill.errors import RecipeError
-from gristmill.model.folder import read_config
+from gristmill.model.importing import Source
 from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training.request import ModelRequest
+from gristmill.training.weights import source_at
 from jobs.stage import Outcome, StageContext, run_stage
 from jobs.training import fresh_model, train_stage
 
@@ -29,22 +31,25 @@ def work(context: StageContext) -> Outcome:
         model = fresh_model(context.recipe, tokenizer)
     else:
         model = model_from(section.initial_model)
+        if context.recipe.tokenizer.from_model is None:
+            raise RecipeError(
+                "pretrain.initial_model knows its own tokenizer's ids, and the recipe trains another; "
+                f"set tokenizer.from_model to {section.initial_model}"
+            )
     if model.vocab_rows < tokenizer.num_tokens:
-        raise RecipeError(
-            f"pretrain.initial_model has {model.vocab_rows} vocabulary rows, the tokenizer "
-            f"{tokenizer.num_tokens} ids; give tokenizer.from_model the model's own folder"
-        )
+        model = model.model_copy(update={"vocab_rows": tokenizer.vocab_rows})
     return train_stage(context, section, model, context.inputs["tokens"].storage)
 
 
 def model_from(folder: str) -> ModelRequest:
-    """Return the request to go on from a model folder as it is. Raises ModelError."""
+    """Return the request to go on from a model folder or GGUF file as it is. Raises ModelError."""
     storage = Storage.open(folder)
     with tempfile.TemporaryDirectory() as aside:
-        path = Path(aside) / "config.json"
         if storage.local() is None and storage.exists("config.json"):
-            path.write_bytes(storage.read_bytes("config.json"))
-        config = read_config(storage.local() or path.parent)
+            (Path(aside) / "config.json").write_bytes(storage.read_bytes("config.json"))
+            config = Source(Path(aside)).config
+        else:
+            config = source_at(storage.url, Path(aside)).config
     return ModelRequest(
         shape=config.shape,
         vocab_rows=config.vocab_rows,

@@ -19,11 +19,10 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from gristmill.errors import ModelError
+from gristmill.model.importing import Source
 from gristmill.storage import Storage
 from gristmill.tokens import bpe
 from gristmill.tokens.tokenizer import Tokenizer
-from gristmill.tokens.tokenizer_folder import TOKENIZER_FILE
 from gristmill.tokens.units import Unit, read_unit, units_of
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
@@ -89,10 +88,7 @@ def work(context: StageContext) -> Outcome:
     context.progress.update(0, 3, "steps")
     counts: dict[str, int] = {}
     if section.from_model is not None:
-        path = Path(section.from_model).expanduser() / TOKENIZER_FILE
-        if not path.is_file():
-            raise ModelError(f"tokenizer.from_model: no {path}; give a folder that holds one")
-        tokenizer = bpe.adopt(path.read_text(encoding="utf-8"), str(path))
+        tokenizer = Source(Path(section.from_model).expanduser()).tokenizer()
     else:
         refs, counts = sample.take("train", section.sample_bytes)
         context.progress.update(1, 3, "steps")

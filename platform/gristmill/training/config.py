@@ -65,7 +65,7 @@ class PretrainSection(Training):
     batch_sequences: int = Field(1024, ge=1)
     learning_rate: float = Field(5.3e-4, gt=0)
     initial_model: str | None = context(None)
-    """A Hugging Face Llama folder to continue from (v1.5); None starts from random weights."""
+    """A Hugging Face Llama folder or a GGUF file to continue from (v1.5); None starts at random."""
 
 
 class ExtendSection(Training):

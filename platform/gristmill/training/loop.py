@@ -102,7 +102,7 @@ class _Loop:
         shards = Shards.open(Storage.open(request.rows), cache)
         self.samples = Samples(
             shards,
-            shards.epoch_rows,
+            shards.order,
             request.seed,
             training.batch_sequences,
             training.micro_batch,

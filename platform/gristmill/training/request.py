@@ -27,7 +27,7 @@ class ModelRequest(Section):
     rope_scale: float = 1.0
     initializer_std: float = 0.006
     folder: str | None = None
-    """URL of a model folder with the first weights; None fills them from the seed."""
+    """URL of a model folder or a GGUF file with the first weights; None fills them from the seed."""
 
     def config(self) -> LlamaConfig:
         """Return the decoder's config."""

@@ -7,10 +7,9 @@ empty. The rows behind the samples come from a keyed permutation, epoch by epoch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gristmill.tokens.sampler import row_at
+from gristmill.tokens.sampler import Order, row_at
 from gristmill.training.batch import Batch, Rows, make_batch
 
 
@@ -19,8 +18,8 @@ class Samples:
     """One rank's view of the run's samples."""
 
     rows: Rows
-    epoch_rows: Sequence[int]
-    """Rows of each epoch of `rows`."""
+    order: Order
+    """What the samples are drawn from, as in `Shards.order`."""
     seed: int
     batch_sequences: int
     """The global batch, B."""
@@ -48,7 +47,7 @@ class Samples:
 
     def batches(self, step: int) -> list[Batch]:
         """Return this rank's micro-batches at a step."""
-        found = [row_at(k, self.epoch_rows, self.seed) for k in self.numbers(step)]
+        found = [row_at(k, self.order, self.seed) for k in self.numbers(step)]
         rows = [self.rows.row(number) for number in found]
         return [
             make_batch(

@@ -8,13 +8,9 @@ from pathlib import Path
 import torch
 
 from gristmill.errors import ModelError
-from gristmill.model.folder import (
-    read_config,
-    read_weights,
-    save_companions,
-    save_weights,
-    saved_name,
-)
+from gristmill.model.folder import save_companions, save_weights, saved_name
+from gristmill.model.gguf import SUFFIX
+from gristmill.model.importing import Source
 from gristmill.model.llama import fill
 from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
@@ -34,24 +30,32 @@ def begin(model: ShardedModel, request: ModelRequest, seed: int) -> None:
             model.write_weight(name, whole)
         return
     with tempfile.TemporaryDirectory() as aside:
-        folder = Storage.open(request.folder).download("", Path(aside) / MODEL)
-        check_fits(folder, request)
+        source = source_at(request.folder, Path(aside))
+        check_fits(source, request)
         missing = dict(model.shapes())
-        for name, whole in read_weights(folder, torch.float32):
+        for name, whole in source.weights(torch.float32, request.vocab_rows):
             if missing.pop(name, None) is not None:
                 model.write_weight(name, whole)
         if missing:
-            raise ModelError(f"model folder {request.folder} lacks {', '.join(list(missing)[:5])}")
+            raise ModelError(f"model {request.folder} lacks {', '.join(list(missing)[:5])}")
 
 
-def check_fits(folder: Path, request: ModelRequest) -> None:
-    """Raise ModelError unless the folder's model has the shape and vocabulary asked for."""
-    found = read_config(folder)
+def source_at(url: str, aside: Path) -> Source:
+    """Return the model at a URL, a folder or a GGUF file; a remote one is copied to `aside`."""
+    if not url.endswith(SUFFIX):
+        return Source(Storage.open(url).download("", aside / MODEL))
+    folder, _, name = url.rpartition("/")
+    return Source(Storage.open(folder or "/").download(name, aside / name))
+
+
+def check_fits(source: Source, request: ModelRequest) -> None:
+    """Raise ModelError unless the model has the shape asked for, and no more rows of vocabulary."""
+    found = source.config
     wanted = request.config()
     same_shape = found.shape.model_copy(update={"rope_theta": wanted.shape.rope_theta})
-    if same_shape != wanted.shape or found.vocab_rows != wanted.vocab_rows:
+    if same_shape != wanted.shape or found.vocab_rows > wanted.vocab_rows:
         raise ModelError(
-            f"model folder {request.folder} is {found.shape} with {found.vocab_rows} vocabulary "
+            f"model {request.folder} is {found.shape} with {found.vocab_rows} vocabulary "
             f"rows; the run wants {wanted.shape} with {wanted.vocab_rows}"
         )
 
