@@ -31,24 +31,22 @@ MEASURED_BYTES = 4_000_000
 
 
 @ray.remote(num_cpus=1)
-def keys_of(corpus: Storage, unit: Unit, split: str, seed: int) -> NDArray[np.uint64]:
+def keys_of(corpus: Storage, unit: Unit, seed: int) -> NDArray[np.uint64]:
     """Return keyed number and size of every file of a unit, [2, files]."""
     pairs = [
         (bpe.sample_key(seed, document.document, file.path), len(file.text.encode()))
-        for document in read_unit(corpus, unit, split)
+        for document in read_unit(corpus, unit)
         for file in document.files
     ]
     return np.array(pairs, np.uint64).reshape(-1, 2).T
 
 
 @ray.remote(num_cpus=1)
-def texts_of(
-    corpus: Storage, unit: Unit, split: str, seed: int, threshold: int
-) -> list[tuple[str, str]]:
+def texts_of(corpus: Storage, unit: Unit, seed: int, threshold: int) -> list[tuple[str, str]]:
     """Return (language, header and text) of a unit's files whose number is at most the threshold."""
     return [
         (file.language, file.header + file.text)
-        for document in read_unit(corpus, unit, split)
+        for document in read_unit(corpus, unit)
         for file in document.files
         if bpe.sample_key(seed, document.document, file.path) <= threshold
     ]
@@ -124,14 +122,14 @@ class _Sample:
         """Return references to the sampled texts, unit by unit, and what was sampled."""
         units = units_of(self._corpus, split)
         keys_task = self.on_pool(keys_of)
-        found = ray.get([keys_task.remote(self._corpus, u, split, self._seed) for u in units])
+        found = ray.get([keys_task.remote(self._corpus, u, self._seed) for u in units])
         keys = [int(key) for pair in found for key in pair[0]]
         sizes = [int(size) for pair in found for size in pair[1]]
         threshold = bpe.sample_threshold(keys, sizes, budget_bytes)
         chosen = [size for key, size in zip(keys, sizes, strict=True) if key <= threshold]
         texts_task = self.on_pool(texts_of)
         refs = [
-            texts_task.remote(self._corpus, unit, split, self._seed, threshold)
+            texts_task.remote(self._corpus, unit, self._seed, threshold)
             for unit, pair in zip(units, found, strict=True)
             if pair.size and int(pair[0].min()) <= threshold
         ]

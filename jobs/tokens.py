@@ -9,7 +9,8 @@ depend on the corpus only, so the bytes are the same with 1 worker and with 3. T
 """
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from gristmill.errors import RecipeError
 from gristmill.storage import Storage
+from gristmill.tokens.file_blocks import Layout
 from gristmill.tokens.packing import Plan, pack
-from gristmill.tokens.pieces import Counts, Layout, make_pieces
+from gristmill.tokens.pieces import Counts, make_pieces
 from gristmill.tokens.shards import Manifest, Shard, ShardWriter, dtype_of
 from gristmill.tokens.tokenizer import Tokenizer
-from gristmill.tokens.units import Unit, read_unit, units_of, windows_of
+from gristmill.tokens.units import Unit, UnitEdges, read_unit, units_of, windows_of
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
@@ -41,7 +43,8 @@ def encode_unit(
 ) -> tuple[NDArray[Any], tuple[NDArray[np.int64], Counts]]:
     """Return a unit's token ids, piece after piece, and beside them the lengths and counts."""
     tokenizer = _tokenizer(tokenizer_json)
-    pieces = make_pieces(read_unit(corpus, unit), tokenizer, layout)
+    documents = read_unit(corpus, unit)
+    pieces = make_pieces(documents, tokenizer, layout, UnitEdges(corpus, unit))
     return pieces.ids.astype(dtype_of(tokenizer.vocab_rows)), (pieces.lengths, pieces.counts)
 
 
@@ -50,6 +53,7 @@ def write_shard(
     writer: ShardWriter,
     name: str,
     epoch: int,
+    group: str,
     rows: Sequence[NDArray[np.int64]],
     lengths: Sequence[NDArray[np.int64]],
     *ids: NDArray[Any],
@@ -63,7 +67,8 @@ def write_shard(
         place = number - int(first[unit])
         return ids[unit][ends[unit][place] : ends[unit][place + 1]]
 
-    return writer.write(name, [[piece(int(i)) for i in row] for row in rows], epoch=epoch)
+    made = [[piece(int(i)) for i in row] for row in rows]
+    return writer.write(name, made, epoch=epoch, group=group)
 
 
 @dataclass
@@ -77,24 +82,25 @@ class _Run:
     writer: ShardWriter
     total_bytes: int
     counts: Counts = field(default_factory=Counts)
-    shards: list[Any] = field(default_factory=list)
-    """References to the shards, in order."""
+    shards: list[tuple[str, Any]] = field(default_factory=list)
+    """Folders of, and references to, the shards in order."""
     running: list[Any] = field(default_factory=list)
     """References to tasks that may still run; kept only where workers are limited."""
     rows: int = 0
 
-    def window(self, units: Sequence[Unit], epoch: int) -> None:
-        """Encode, plan and begin to write one window."""
+    def window(self, units: Sequence[Unit], epoch: int, group: str) -> None:
+        """Encode, plan and begin to write one window of a group (a domain, where there is a mixture)."""
         lengths, ids = self._encode(units, epoch)
         plan = pack(np.concatenate(lengths), self.writer.sequence_length)
         writer, held = ray.put(self.writer), ray.put(lengths)
-        first_of_epoch = sum(1 for number, _ in self.shards if number == epoch)
+        folder = f"epoch-{epoch}/{group}".rstrip("/")
+        first_of_folder = sum(1 for name, _ in self.shards if name == folder)
         step = self.context.recipe.tokens.rows_per_shard
-        for number, start in enumerate(range(0, plan.num_rows, step), start=first_of_epoch):
+        for number, start in enumerate(range(0, plan.num_rows, step), start=first_of_folder):
             rows = _rows(plan, start, min(start + step, plan.num_rows))
-            name = f"epoch-{epoch}/shard-{number:05d}"
-            shard = self._on_pool(write_shard).remote(writer, name, epoch, rows, held, *ids)
-            self.shards.append((epoch, shard))
+            name = f"{folder}/shard-{number:05d}"
+            shard = self._on_pool(write_shard).remote(writer, name, epoch, group, rows, held, *ids)
+            self.shards.append((folder, shard))
             self._started(shard)
         self.rows += plan.num_rows
 
@@ -143,11 +149,13 @@ class _Run:
             rows=self.rows,
             tokens=self.counts.tokens,
             shards=shards,
+            mixture=dict(section.mixture or {}),
             details={
                 "fim": section.fim.identity(),
                 "fim_rate": _share(self.counts.transformed, self.counts.spans),
                 "fill": _share(self.counts.tokens, self.rows * section.sequence_length),
                 "epochs": section.epochs,
+                **({"groups": _by_group(shards)} if section.mixture else {}),
                 **asdict(self.counts),
             },
         )
@@ -160,12 +168,11 @@ def work(context: StageContext) -> Outcome:
     corpus = context.inputs["corpus"].storage
     tokenizer = Tokenizer.load(context.inputs["tokenizer"].storage)
     section = context.recipe.tokens
-    units = units_of(corpus)
-    if not units:
-        raise RecipeError(
-            f"the corpus {corpus.url} has no document in its train split; "
-            "give it more sources or hold out less"
-        )
+    units = {
+        group: units_of(corpus, domain=group or None)
+        for group in sorted(section.mixture or {"": 1})
+    }
+    _check(corpus, units)
     for folder in context.draft.storage.folders():
         context.draft.storage.delete(folder)
     if not ray.is_initialized():
@@ -173,12 +180,13 @@ def work(context: StageContext) -> Outcome:
     writer = ShardWriter(
         context.draft.storage, section.sequence_length, tokenizer.vocab_rows, tokenizer.special.pad
     )
-    total_bytes = section.epochs * sum(unit.num_bytes for unit in units)
+    total_bytes = section.epochs * sum(unit.num_bytes for each in units.values() for unit in each)
     pool = Pool.of(context.label_selector)
     run = _Run(context, pool, corpus, ray.put(tokenizer.text), writer, total_bytes)
     for epoch in range(section.epochs):
-        for window in windows_of(units):
-            run.window(window, epoch)
+        for group, each in units.items():
+            for window in windows_of(each):
+                run.window(window, epoch, group)
     manifest = run.finish(tokenizer)
     context.progress.update(run.counts.num_bytes, run.counts.num_bytes, "bytes")
     details = manifest.details
@@ -191,10 +199,36 @@ def work(context: StageContext) -> Outcome:
             "bytes": run.counts.num_bytes,
             "pieces": run.counts.pieces,
             "cut_documents": run.counts.cut_documents,
+            "fim_spans": run.counts.spans,
+            "fim_transformed": run.counts.transformed,
             "fim_untransformed": run.counts.untransformed,
         },
         {"fill": details["fill"], "fim_rate": details["fim_rate"]},
     )
+
+
+def _check(corpus: Storage, units: Mapping[str, Sequence[Unit]]) -> None:
+    """Raise RecipeError for a group without a document."""
+    for group, found in units.items():
+        if not found and group:
+            raise RecipeError(
+                f"tokens.mixture weighs '{group}', but the corpus {corpus.url} has no document of "
+                f"that domain in its train split; add a source with `domain: {group}` or leave "
+                "the domain out of the mixture"
+            )
+        if not found:
+            raise RecipeError(
+                f"the corpus {corpus.url} has no document in its train split; "
+                "give it more sources or hold out less"
+            )
+
+
+def _by_group(shards: Sequence[Shard]) -> dict[str, int]:
+    """Return the rows of each group of a mixture."""
+    rows: Counter[str] = Counter()
+    for shard in shards:
+        rows[shard.group] += shard.rows
+    return dict(sorted(rows.items()))
 
 
 def _rows(plan: Plan, start: int, stop: int) -> list[NDArray[np.int64]]:

@@ -1,15 +1,26 @@
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gristmill.tokens.config import Fim
-from gristmill.tokens.fim import MASKED_SHARE, Split, infill_prompt, lay_out, split_of
+from gristmill.tokens.fim import (
+    MASKED_SHARE,
+    FimKey,
+    Split,
+    infill_prompt,
+    is_chosen,
+    lay_out,
+    repository_prompt,
+    split_of,
+)
 from tests.made_corpus import real_files, small_tokenizer
 
 
 def split(fim: Fim, text: str, path: str, seed: int = 1, epoch: int = 0) -> Split | None:
-    return split_of(fim, len(text), seed=seed, epoch=epoch, repository="r", path=path)
+    return split_of(fim, text, FimKey(seed, epoch, "r", path), "Python")
 
 
 def test_laws_on_a_thousand_real_files() -> None:
@@ -66,8 +77,8 @@ def test_the_choice_is_keyed_by_everything_and_pinned() -> None:
         split(fim, "x" * 10**6, "b.py"),
         split(fim, "x" * 10**6, "a.py", seed=2),
         split(fim, "x" * 10**6, "a.py", epoch=1),
-        split_of(fim, 10**6, seed=1, epoch=0, repository="s", path="a.py"),
-        split_of(fim, 10**6, seed=1, epoch=0, repository="r", path="a.py", piece=1),
+        split_of(fim, "x" * 10**6, FimKey(1, 0, "s", "a.py")),
+        split_of(fim, "x" * 10**6, FimKey(1, 0, "r", "a.py", piece=1)),
     ]
     assert len({first, *others}) == 6
     assert first == Split("psm", PINNED)
@@ -124,6 +135,90 @@ def test_one_masked_span_is_the_psm_layout() -> None:
     assert lay_out(Split("msp", (1, 2)), parts, special) == lay_out(
         Split("psm", (1, 2)), parts, special
     )
+
+
+def test_being_chosen_is_what_the_split_goes_by() -> None:
+    fim = Fim(rate=0.4, line_share=0.5, syntax_share=0.2)
+    for number in range(300):
+        key = FimKey(1, 0, "r", str(number))
+        assert is_chosen(fim, key) == (split_of(fim, "a = 1\nb = 2\n", key, "Python") is not None)
+
+
+def test_line_holes_are_whole_lines_and_reach_every_place() -> None:
+    text = "a = 1\n\nb = \u4e2d\r\n    c()\rd\x0ce\nlast"
+    places = {0, 6, 7, 14, 26, len(text)}
+    assert [text[at - 1] for at in sorted(places)[1:-1]] == ["\n"] * 4
+    seen = set()
+    for number in range(400):
+        found = split(Fim(rate=1.0, line_share=1.0), text, str(number))
+        assert found is not None and found.kind == "line" and "".join(found.parts(text)) == text
+        seen.update(found.cuts)
+    assert seen == places
+
+
+def test_syntax_holes_are_whole_nodes() -> None:
+    text = "import os  # \u4e2d\u6587\n\n\ndef first(x):\n    return os.path.join(x, '\xe9')\n"
+    holes = set()
+    for number in range(400):
+        found = split(Fim(rate=1.0, syntax_share=1.0), text, str(number))
+        assert found is not None and "".join(found.parts(text)) == text
+        if found.kind == "syntax":
+            holes.add(found.parts(text)[1])
+    assert {
+        "import os",
+        "# \u4e2d\u6587",
+        "os.path.join(x, '\xe9')",
+        "return os.path.join(x, '\xe9')",
+    } <= holes
+    assert {"(x)", "x", "'\xe9'", "first"} <= holes and text not in holes
+    for hole in holes:
+        assert hole.count("(") == hole.count(")") and hole.strip() == hole
+
+
+def test_shares_of_holes_are_kept_and_others_fall_back() -> None:
+    fim = Fim(rate=1.0, line_share=0.3, syntax_share=0.5)
+    text = "def f(x):\n    return x\n"
+    found = [split(fim, text, str(number)) for number in range(3000)]
+    lines, nodes = (sum(s is not None and s.kind == k for s in found) for k in ("line", "syntax"))
+    assert abs(lines - 900) < 4 * math.sqrt(3000 * 0.21)
+    # the character after the function's last one is in no node, once in every 24
+    assert abs(nodes - 1500 * 23 / 24) < 4 * math.sqrt(3000 * 0.25)
+    prose = [split_of(fim, text, FimKey(1, 0, "r", str(n)), "Text") for n in range(500)]
+    assert {item.kind for item in prose if item} == {"line", "character"}
+
+
+def test_plain_suffix_first_gives_each_part_its_sentinel() -> None:
+    tokenizer = small_tokenizer()
+    special = tokenizer.special
+    found = split(Fim(rate=1.0, spm_share=1.0, spm_form="plain"), "abcdef", "x")
+    assert found is not None and found.mode == "spm_plain"
+    pre, mid, suf = parts = tokenizer.encode_batch(["def f(", "x):\n", "    pass\n"])
+    ids = lay_out(Split("spm_plain", (6, 10)), parts, special)
+    assert ids == [
+        special.fim_hole, *suf, special.fim_begin, *pre, special.fim_end, *mid, special.eos,
+    ]  # fmt: skip
+    prompt = infill_prompt(tokenizer, "def f(", "    pass\n", mode="spm_plain")
+    assert [special.bos, *ids] == [*prompt, *mid, special.eos]
+
+
+def test_a_repository_prompt_sets_files_apart() -> None:
+    tokenizer = small_tokenizer()
+    special = tokenizer.special
+    files = ["# a.py\nx = 1\n", "# b.py\ny = 2\n"]
+    ids = repository_prompt(tokenizer, "o/r", files, "z = ", "\n", context="# c.py\n")
+    encode = tokenizer.encode
+    assert ids == [
+        special.bos, special.repo_name, *encode("o/r\n"),
+        special.file_sep, *encode(files[0]), special.file_sep, *encode(files[1]),
+        special.file_sep, *encode("# c.py\n"),
+        special.fim_begin, *encode("z = "), special.fim_hole, *encode("\n"), special.fim_end,
+    ]  # fmt: skip
+
+
+def test_shares_that_do_not_fit_are_an_error() -> None:
+    for values in ({"line_share": 0.6, "syntax_share": 0.6}, {"mode": "msp", "spm_share": 0.5}):
+        with pytest.raises(ValidationError):
+            Fim(**values)  # type: ignore[arg-type]
 
 
 PINNED = (551816, 705800)

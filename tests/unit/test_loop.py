@@ -68,6 +68,7 @@ def losses(output: Path) -> list[float]:
 def reference(data: Path) -> tuple[list[float], Llama]:
     """The same run written down plainly: one process, one batch, torch's optimizer."""
     from gristmill.model.llama import initialize
+    from gristmill.tokens.sampler import plain_order
     from gristmill.tokens.shards import Shards
 
     request = TrainRequest.model_validate(request_of(data, data), strict=False)
@@ -76,7 +77,12 @@ def reference(data: Path) -> tuple[list[float], Llama]:
     objective = Objective(model)
     optimizer = torch.optim.AdamW(decay_groups(objective, 0.1), lr=1.0, betas=(0.9, 0.95), eps=1e-8)
     samples = Samples(
-        Shards.open(Storage.open(request.rows)), (ROWS,), request.seed, BATCH, BATCH, True
+        Shards.open(Storage.open(request.rows)),
+        plain_order((ROWS,)),
+        request.seed,
+        BATCH,
+        BATCH,
+        True,
     )
     found = []
     for step in range(STEPS):

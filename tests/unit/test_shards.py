@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
+from gristmill.tokens.sampler import Group
 from gristmill.tokens.shards import MANIFEST, Manifest, Shards, ShardWriter, dtype_of
 
 ROWS = st.lists(
@@ -38,7 +39,9 @@ def test_rows_come_back(tmp_path_factory: pytest.TempPathFactory, shards: list) 
     opened = Shards.open(storage)
     rows = [row for part in shards for row in part]
     assert opened.num_rows == len(rows)
-    assert opened.epoch_rows == tuple(map(len, shards))
+    firsts = [0, *itertools.accumulate(map(len, shards))]
+    epochs = tuple(zip(firsts, map(len, shards), strict=False))
+    assert opened.order == (Group(1.0, epochs),)
     assert opened.num_tokens == sum(len(piece) for row in rows for piece in row)
     for number, row in enumerate(rows):
         found = opened.row(number)
@@ -80,3 +83,20 @@ def test_damage_is_named(tmp_path: Path) -> None:
     storage.write_bytes(MANIFEST, b"{")
     with pytest.raises(StoreError, match="damaged"):
         Shards.open(storage)
+
+
+def test_a_mixture_s_groups_are_drawn_from_apart(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    writer = ShardWriter(storage, 4, 128, pad=7)
+    piece = np.array([1, 2])
+    made = [
+        writer.write(f"{epoch}-{group}-{part}", [[piece]] * rows, epoch=epoch, group=group)
+        for epoch in (0, 1)
+        for group, part, rows in [("text", 0, 3), ("code", 0, 2), ("code", 1, 4)]
+    ]
+    weights = {"text": 1.0, "code": 3.0}
+    Manifest(4, "uint16", 128, 7, "", 18, 36, tuple(made), weights).write(storage)
+    assert Shards.open(storage).order == (
+        Group(3.0, ((3, 6), (12, 6))),
+        Group(1.0, ((0, 3), (9, 3))),
+    )

@@ -1,37 +1,40 @@
 """Documents into pieces: token ids that each fit a row, FIM already applied.
 
 A piece is bos, then file by file the header (path comment, never transformed) and either the text's ids
-or its FIM layout, and one eos where the document ends (not doubled after a transformed file). A
-document that fits a row is one piece. One that does not is cut at file boundaries; a file that does not
-fit alone is cut at line ends (a line that does not fit, between characters), and FIM comes after the
-cut, piece by piece, so that prefix, suffix and middle of a sample always lie in one row. No eos stands
-at a forced cut. Where a plain file is followed by another and lacks a last newline, one is added.
+or its FIM layout, and one eos where the document ends (not doubled after a transformed file, whose
+middle ends in eos already). A document that fits a row is one piece. One that does not is parted where
+it hurts least: first into the components that its import edges leave, each of which is then a document
+of its own; then between files, where the fewest edges cross the cut (`corpus.windows.cut`); then a file
+that does not fit alone at line ends (`file_blocks`). FIM comes after the cut, so no sample of it lies in
+two rows. No eos stands at a forced cut. Where a plain file is followed by another and lacks a last
+newline, one is added.
+
+With `fim.files: last` a document of several files is
+
+    bos repo_name {repository}\\n  file_sep header text  file_sep header text ...  file_sep header fim
+
+and FIM decides for its last file alone; a document that is cut is several such ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gristmill.corpus.components import weak_components
 from gristmill.corpus.documents import Document, DocumentFile
-from gristmill.tokens.config import Fim
-from gristmill.tokens.fim import MAX_SPANS, Split, lay_out, split_of
+from gristmill.corpus.imports.model import Edge
+from gristmill.corpus.windows import cut
+from gristmill.tokens.file_blocks import Block, Draft, Ids, Layout, LongFile, draft, overhead
 from gristmill.tokens.tokenizer import Tokenizer
 
 _FRAME = 2  # bos, and the eos of the document's end
-_ATTEMPTS = 12
 _LONG = 3  # characters a token at most, as a guess that saves work and never shows in the result
 
-
-@dataclass(frozen=True)
-class Layout:
-    """What decides how documents become pieces."""
-
-    sequence_length: int
-    fim: Fim
-    seed: int
-    epoch: int
+EdgesOf = Callable[[str], Sequence[Edge] | None]
+"""The import edges of a repository; None where nobody knows them."""
 
 
 @dataclass
@@ -46,11 +49,19 @@ class Counts:
     pieces: int = 0
     cut_documents: int = 0
     """Documents that did not fit a row."""
+    components: int = 0
+    """Documents that those were parted into along their import edges."""
     cut_files: int = 0
     spans: int = 0
-    """Files, or pieces of cut files: what FIM decides on."""
+    """Files, or pieces of cut files, that FIM decides on."""
     transformed: int = 0
     """Spans that were laid out by FIM."""
+    suffix_first: int = 0
+    """Transformed ones that are laid out suffix first."""
+    line_holes: int = 0
+    """Transformed ones whose hole is a run of whole lines."""
+    syntax_holes: int = 0
+    """Transformed ones whose hole is a syntax node."""
     untransformed: int = 0
     """Spans chosen for FIM that stayed plain because no layout of them fits a row."""
     headers_left_out: int = 0
@@ -66,192 +77,222 @@ class Counts:
 class Pieces:
     """Token ids of many pieces, one after the other."""
 
-    ids: NDArray[np.uint32]
+    ids: Ids
     lengths: NDArray[np.int64]
     counts: Counts
 
 
-@dataclass(frozen=True)
-class _Block:
-    """One file as it stands in a piece."""
-
-    ids: list[int]
-    closed: bool
-    """Ends in eos: it was transformed."""
+def make_pieces(
+    documents: Sequence[Document],
+    tokenizer: Tokenizer,
+    layout: Layout,
+    edges_of: EdgesOf = lambda _: None,
+) -> Pieces:
+    """Return the pieces of documents, in order."""
+    maker = _Maker(tokenizer, layout, edges_of)
+    blocks = maker.whole(
+        [
+            (document, file, maker.is_plain(document, number))
+            for document in documents
+            for number, file in enumerate(document.files)
+        ]
+    )
+    flat: list[Ids] = []
+    at = 0
+    for document in documents:
+        own = blocks[at : at + len(document.files)]
+        at += len(own)
+        flat += maker.pieces(document, own)
+    counts = maker.counts
+    lengths = np.array([len(ids) for ids in flat], np.int64)
+    counts.documents = len(documents)
+    counts.files = len(blocks)
+    counts.pieces = len(flat)
+    counts.tokens = int(lengths.sum())
+    counts.num_bytes = sum(
+        len((file.header + file.text).encode()) for item in documents for file in item.files
+    )
+    return Pieces(np.concatenate(flat) if flat else np.zeros(0, np.uint32), lengths, counts)
 
 
 @dataclass
 class _Maker:
     tokenizer: Tokenizer
     layout: Layout
+    edges_of: EdgesOf
     counts: Counts = field(default_factory=Counts)
 
-    def split(
-        self, document: Document, file: DocumentFile, length: int, piece: int
-    ) -> Split | None:
-        """Return the keyed decision for a file or a piece of it."""
-        return split_of(
-            self.layout.fim,
-            length,
-            seed=self.layout.seed,
-            epoch=self.layout.epoch,
-            repository=document.repository,
-            path=file.path,
-            piece=piece,
+    @property
+    def room(self) -> int:
+        """Ids that a piece may hold between bos and eos."""
+        return self.layout.sequence_length - _FRAME
+
+    def is_plain(self, document: Document, number: int) -> bool:
+        """Say whether FIM leaves a file alone, whatever its key says."""
+        return self.layout.fim.files == "last" and number < len(document.files) - 1
+
+    def whole(self, items: Sequence[tuple[Document, DocumentFile, bool]]) -> list[Block | None]:
+        """Return files' blocks, encoded in one go; None for a text so long that it will hardly fit."""
+        drafts: list[Draft | None] = [
+            None
+            if len(file.text) > _LONG * self.layout.sequence_length
+            and not self._set_apart(document)
+            else draft(self.layout, document, file, plain=plain)
+            for document, file, plain in items
+        ]
+        encoded = iter(
+            self.tokenizer.encode_arrays([text for item in drafts if item for text in item.texts])
         )
-
-    def whole(self, document: Document, file: DocumentFile) -> "_Block | None":
-        """Return a file's block; None for a text so long that it will hardly fit a row."""
-        if len(file.text) > _LONG * self.layout.sequence_length:
-            return None
-        header = self.header(file)
-        split = self.split(document, file, len(file.text), 0)
-        if split is None:
-            return _Block(header + self.tokenizer.encode(_joined(document, file)), closed=False)
-        parts = self.tokenizer.encode_batch(split.parts(file.text))
-        return _Block(header + lay_out(split, parts, self.tokenizer.special), closed=True)
-
-    def pieces(self, document: Document, blocks: Sequence["_Block | None"]) -> Iterator[list[int]]:
-        """Yield a document's pieces from its files' blocks; None stands for a long file's."""
-        special = self.tokenizer.special
-        groups = list(self._groups(document, blocks, self.layout.sequence_length - _FRAME))
-        self.counts.cut_documents += len(groups) > 1
-        for number, group in enumerate(groups):
-            ids = [special.bos]
-            for block in group:
-                ids += block.ids
-                self.counts.spans += 1
-                self.counts.transformed += block.closed
-            if number == len(groups) - 1 and not group[-1].closed:
-                ids.append(special.eos)
-            yield ids
-
-    def _groups(
-        self, document: Document, blocks: Sequence["_Block | None"], room: int
-    ) -> Iterator[list["_Block"]]:
-        group: list[_Block] = []
-        held = 0
-        for file, block in zip(document.files, blocks, strict=True):
-            fits = block is not None and len(block.ids) <= room
-            for part in [block] if block and fits else self._cut(document, file, room):
-                if group and held + len(part.ids) > room:
-                    yield group
-                    group, held = [], 0
-                group.append(part)
-                held += len(part.ids)
-        yield group
-
-    def _cut(self, document: Document, file: DocumentFile, room: int) -> list["_Block"]:
-        """Return the blocks of a long file, each of at most `room` ids; one when it fits after all."""
-        header = self.header(file)
-        source = _Source(self.tokenizer, _joined(document, file))
-        blocks: list[_Block] = []
-        start = 0
-        while start < len(source.ids):
-            own = header if start == 0 else []
-            split = self.split(document, file, 0, len(blocks))
-            found = None
-            if split is not None:
-                found = self._transformed(
-                    document, file, source, start, len(blocks), room - len(own)
-                )
-                self.counts.untransformed += found is None
-            if found is None:
-                end = source.cut(start, room - len(own))
-                found = _Block(source.ids[start:end], closed=False), end
-            block, start = found
-            blocks.append(_Block(own + block.ids, block.closed))
-        self.counts.cut_files += len(blocks) > 1
+        blocks: list[Block | None] = []
+        for item in drafts:
+            if item is None:
+                blocks.append(None)
+                continue
+            header, *parts = (next(encoded) for _ in item.texts)
+            shown = self._shown(header)
+            self.counts.headers_left_out += len(shown) < len(header)
+            blocks.append(item.block([shown, *parts], self.tokenizer.special))
         return blocks
 
-    def _transformed(
+    def _set_apart(self, document: Document) -> bool:
+        """Say whether a document's files stand between separators."""
+        return self.layout.fim.files == "last" and len(document.files) > 1
+
+    def _shown(self, header: Ids) -> Ids:
+        """Return a header's ids; none when it is too long for the row."""
+        return header if len(header) <= self.layout.sequence_length // 4 else header[:0]
+
+    def pieces(self, document: Document, blocks: Sequence[Block | None]) -> Iterator[Ids]:
+        """Yield a document's pieces from its files' blocks; None stands for a long file's."""
+        lead = self._lead(document)
+        if all(blocks):
+            known = [block for block in blocks if block is not None]
+            separators = len(blocks) if len(lead) else 0
+            if len(lead) + separators + sum(len(block.ids) for block in known) <= self.room:
+                yield self._piece(known, lead, closes=True)
+                return
+        yield from self._parted(document, list(blocks), lead)
+
+    def _lead(self, document: Document) -> Ids:
+        """Return what stands before a document's files: its repository, where files are set apart."""
+        if not self._set_apart(document):
+            return np.zeros(0, np.uint32)
+        (name,) = self.tokenizer.encode_arrays([document.repository + "\n"])
+        name = name[: self.layout.sequence_length // 4]
+        return np.concatenate([np.array([self.tokenizer.special.repo_name], np.uint32), name])
+
+    def _parted(self, document: Document, blocks: list[Block | None], lead: Ids) -> Iterator[Ids]:
+        """Yield the pieces of a document that does not fit, or may not."""
+        pieces_of: dict[int, list[Block]] = {}
+        for number, (file, block) in enumerate(zip(document.files, blocks, strict=True)):
+            if block is None or len(block.ids) > self.room:
+                (header,) = self.tokenizer.encode_arrays([file.header])
+                shown = self._shown(header)
+                self.counts.headers_left_out += block is None and len(shown) < len(header)
+                long = LongFile(self.tokenizer, self.layout, document, file, shown)
+                pieces_of[number] = long.blocks(self.room)
+        if len(document.files) > 1 or len(next(iter(pieces_of.values()))) > 1:
+            yield from self._cut(document, blocks, pieces_of, lead)
+        else:
+            yield self._piece(pieces_of[0], lead, closes=True)
+
+    def _cut(
         self,
         document: Document,
-        file: DocumentFile,
-        source: "_Source",
-        start: int,
-        number: int,
-        room: int,
-    ) -> "tuple[_Block, int] | None":
-        """Return the transformed block from token `start` and its end; None when none fits."""
-        cautious = room - _overhead(self.layout.fim)
-        limit = room if len(source.ids) - start <= room else cautious
-        for _ in range(_ATTEMPTS):
-            if limit < room // 2:
-                return None
-            end = source.cut(start, limit)
-            text = source.text(start, end)
-            if end == len(source.ids) and not file.text.endswith("\n"):
-                text = text.removesuffix("\n")
-            split = self.split(document, file, len(text), number)
-            assert split is not None
-            parts = self.tokenizer.encode_batch(split.parts(text))
-            ids = lay_out(split, parts, self.tokenizer.special)
-            if len(ids) <= room:
-                return _Block(ids, closed=True), end
-            limit = min(limit, cautious) - (len(ids) - room)
-        return None
+        blocks: Sequence[Block | None],
+        pieces_of: dict[int, list[Block]],
+        lead: Ids,
+    ) -> Iterator[Ids]:
+        found = [
+            pieces_of[number][0] if len(pieces_of.get(number, ())) == 1 else block
+            for number, block in enumerate(blocks)
+        ]
+        spare = len(lead) + overhead(self.layout.fim) if len(lead) else 0
+        room = self.room - spare
+        long = {number for number, pieces in pieces_of.items() if len(pieces) > 1}
+        sizes = [
+            room + 1 if block is None or number in long else len(block.ids) + bool(len(lead))
+            for number, block in enumerate(found)
+        ]
+        self.counts.cut_files += len(long)
+        if sum(sizes) <= room:  # every long file fits after all
+            yield self._piece([block for block in found if block is not None], lead, closes=True)
+            return
+        self.counts.cut_documents += 1
+        components = self._components(document)
+        self.counts.components += len(components)
+        for nodes, edges in components:
+            runs = cut([(str(node), sizes[node]) for node in nodes], edges, room)
+            for last, run in zip([*[False] * (len(runs) - 1), True], runs, strict=True):
+                numbers = [int(name) for name in run]
+                if numbers[0] in long:
+                    parts = pieces_of[numbers[0]]
+                    for part in parts:
+                        yield self._piece([part], lead[:0], closes=last and part is parts[-1])
+                else:
+                    yield self._run(document, numbers, found, lead, closes=last)
 
-    def header(self, file: DocumentFile) -> list[int]:
-        """Return a header's ids; none when it is too long for the row."""
-        ids = self.tokenizer.encode(file.header) if file.header else []
-        return ids if len(ids) <= self.layout.sequence_length // 4 else []
+    def _run(
+        self,
+        document: Document,
+        numbers: Sequence[int],
+        found: Sequence[Block | None],
+        lead: Ids,
+        *,
+        closes: bool,
+    ) -> Ids:
+        """Return the piece of some files of a cut document."""
+        blocks = [block for block in (found[number] for number in numbers) if block is not None]
+        if self.layout.fim.files == "last":
+            # only now is it known which file is the last
+            item = draft(self.layout, document, document.files[numbers[-1]])
+            header, *parts = self.tokenizer.encode_arrays(item.texts)
+            own = item.block([self._shown(header), *parts], self.tokenizer.special)
+            lead = lead if len(numbers) > 1 else lead[:0]
+            separators = len(numbers) if len(lead) else 0
+            before = len(lead) + separators + sum(len(block.ids) for block in blocks[:-1])
+            fits = before + len(own.ids) <= self.room
+            blocks[-1] = own if fits else Block(blocks[-1].ids, wanted=own.split is not None)
+        return self._piece(blocks, lead, closes=closes)
 
+    def _components(self, document: Document) -> list[tuple[list[int], list[Edge]]]:
+        """Return the files, by number, that import edges join, with these edges between numbers."""
+        place = {file.path: number for number, file in enumerate(document.files)}
+        edges = self.edges_of(document.repository)
+        if edges is None:  # nobody knows: files hang together as they stand
+            pairs = set(pairwise(range(len(document.files))))
+        else:
+            pairs = {
+                (place[edge.imported], place[edge.importer])
+                for edge in edges
+                if edge.importer in place and edge.imported in place
+            }
+        components = weak_components(len(document.files), pairs)
+        component_of = {node: number for number, nodes in enumerate(components) for node in nodes}
+        held: list[list[Edge]] = [[] for _ in components]
+        for imported, importer in sorted(pairs):
+            edge = Edge(str(importer), str(imported), "import", document.language, None)
+            held[component_of[importer]].append(edge)
+        return list(zip(components, held, strict=True))
 
-def make_pieces(documents: Sequence[Document], tokenizer: Tokenizer, layout: Layout) -> Pieces:
-    """Return the pieces of documents, in order."""
-    maker = _Maker(tokenizer, layout)
-    flat: list[NDArray[np.uint32]] = []
-    for document in documents:
-        blocks = [maker.whole(document, file) for file in document.files]
-        flat += [np.array(ids, np.uint32) for ids in maker.pieces(document, blocks)]
-        maker.counts.documents += 1
-        maker.counts.files += len(blocks)
-        maker.counts.headers_left_out += sum(
-            bool(file.header and not maker.header(file)) for file in document.files
-        )
-        maker.counts.num_bytes += sum(len((f.header + f.text).encode()) for f in document.files)
-    lengths = np.array([len(ids) for ids in flat], np.int64)
-    maker.counts.pieces = len(flat)
-    maker.counts.tokens = int(lengths.sum())
-    ids = np.concatenate(flat) if flat else np.zeros(0, np.uint32)
-    return Pieces(ids, lengths, maker.counts)
+    def _piece(self, blocks: Sequence[Block], lead: Ids, *, closes: bool) -> Ids:
+        special = self.tokenizer.special
+        parts = [np.array([special.bos], np.uint32), lead]
+        for number, block in enumerate(blocks):
+            if len(lead):
+                parts.append(np.array([special.file_sep], np.uint32))
+            parts.append(block.ids)
+            if self.layout.fim.files == "each" or number == len(blocks) - 1:
+                self._count(block)
+        if closes and blocks[-1].split is None:
+            parts.append(np.array([special.eos], np.uint32))
+        return np.concatenate(parts)
 
-
-def _joined(document: Document, file: DocumentFile) -> str:
-    last = file is document.files[-1]
-    return file.text if last or file.text.endswith("\n") else file.text + "\n"
-
-
-def _overhead(fim: Fim) -> int:
-    """Return the tokens that FIM adds at most, as a rule: sentinels, eos, tokens torn by the cuts."""
-    holes = MAX_SPANS if fim.mode == "msp" else 1
-    return 2 * holes + 2 + 4 * holes
-
-
-class _Source:
-    """A long text with its tokens' places."""
-
-    def __init__(self, tokenizer: Tokenizer, text: str) -> None:
-        self.ids = tokenizer.encode(text)
-        self._data = text.encode()
-        self._ends = np.cumsum(tokenizer.token_sizes[np.array(self.ids, np.int64)])
-        data = np.frombuffer(self._data + b"\n", np.uint8)
-        self._ends_line = data[self._ends - 1] == 0x0A
-        self._ends_character = (data[self._ends] & 0xC0) != 0x80
-
-    def cut(self, start: int, limit: int) -> int:
-        """Return where to cut after at most `limit` tokens: a line's end, or between characters."""
-        stop = min(start + limit, len(self.ids))
-        if stop == len(self.ids):
-            return stop
-        for allowed in (self._ends_line, self._ends_character):
-            places = np.flatnonzero(allowed[start:stop])
-            if len(places):
-                return start + int(places[-1]) + 1
-        return stop
-
-    def text(self, start: int, end: int) -> str:
-        """Return the text of tokens `start`..`end`."""
-        first = int(self._ends[start - 1]) if start else 0
-        return self._data[first : int(self._ends[end - 1])].decode()
+    def _count(self, block: Block) -> None:
+        self.counts.spans += 1
+        self.counts.untransformed += block.wanted
+        if block.split is not None:
+            self.counts.transformed += 1
+            self.counts.suffix_first += block.split.mode in ("spm", "spm_plain")
+            self.counts.line_holes += block.split.kind == "line"
+            self.counts.syntax_holes += block.split.kind == "syntax"

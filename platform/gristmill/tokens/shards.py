@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from gristmill.errors import StoreError
 from gristmill.storage import Storage
+from gristmill.tokens.sampler import Group, Order
 from gristmill.tokens.shard_cache import ShardCache, default_folder
 
 MANIFEST = "manifest.json"
@@ -59,6 +60,8 @@ class Shard:
     tokens: StoredFile
     bounds: StoredFile
     mask: StoredFile | None = None
+    group: str = ""
+    """The domain that all its documents are of, where a mixture packs them apart."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Manifest:
     tokens: int
     """Ids that are not padding."""
     shards: tuple[Shard, ...]
+    mixture: dict[str, float] = field(default_factory=dict)
+    """Weight of each group of shards; empty where all rows are one group."""
     details: dict[str, Any] = field(default_factory=dict)
     """Counts and settings for people and records: documents, fill, fim, realised rate, ..."""
     format: int = FORMAT
@@ -107,6 +112,7 @@ def _shard(values: dict[str, Any]) -> Shard:
         tokens=StoredFile(**values["tokens"]),
         bounds=StoredFile(**values["bounds"]),
         mask=StoredFile(**mask) if mask else None,
+        group=values.get("group", ""),
     )
 
 
@@ -148,13 +154,21 @@ class Shards:
         return self.manifest.tokens
 
     @cached_property
-    def epoch_rows(self) -> tuple[int, ...]:
-        """Rows of each epoch, for `sampler.row_at`."""
-        epochs = 1 + max((shard.epoch for shard in self.manifest.shards), default=-1)
+    def order(self) -> Order:
+        """Return what samples are drawn from, for `sampler.row_at`."""
+        names = sorted(self.manifest.mixture) or [""]
         return tuple(
-            sum(shard.rows for shard in self.manifest.shards if shard.epoch == epoch)
-            for epoch in range(epochs)
+            Group(self.manifest.mixture.get(name, 1.0), self._epochs_of(name)) for name in names
         )
+
+    def _epochs_of(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Return first row and rows of each epoch of a group; an epoch's shards lie side by side."""
+        found: dict[int, tuple[int, int]] = {}
+        for shard, first in zip(self.manifest.shards, self._first_row.tolist(), strict=False):
+            if shard.group == name:
+                start, rows = found.get(shard.epoch, (first, 0))
+                found[shard.epoch] = start, rows + shard.rows
+        return tuple(found[epoch] for epoch in sorted(found))
 
     def row(self, number: int) -> Row:
         """Return a row, counted through all epochs. Raises IndexError, StoreError."""
@@ -215,6 +229,7 @@ class ShardWriter:
         rows: Sequence[Sequence[NDArray[Any]]],
         masks: Sequence[Sequence[NDArray[np.bool_]]] | None = None,
         epoch: int = 0,
+        group: str = "",
     ) -> Shard:
         """Write `{name}.bin`, `{name}.bounds.bin` and, with masks, `{name}.mask.bin`.
 
@@ -239,6 +254,7 @@ class ShardWriter:
             tokens=self._put(f"{name}.bin", tokens),
             bounds=self._put(f"{name}.bounds.bin", bounds),
             mask=None if masks is None else self._put(f"{name}.mask.bin", self._bits(masks)),
+            group=group,
         )
 
     def _bits(self, masks: Sequence[Sequence[NDArray[np.bool_]]]) -> NDArray[np.uint8]:

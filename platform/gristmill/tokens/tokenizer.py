@@ -93,6 +93,10 @@ class Tokenizer:
         found = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
         return [item.ids for item in found]
 
+    def encode_arrays(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """Return `encode` of each text as an array."""
+        return [np.array(ids, np.uint32) for ids in self.encode_batch(texts)]
+
     def encode_with_special(self, text: str) -> list[int]:
         """Return the ids of text whose special strings are meant as special tokens; adds no bos."""
         ids: list[int] = self._full.encode(text, add_special_tokens=False).ids

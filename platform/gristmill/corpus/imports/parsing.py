@@ -78,6 +78,23 @@ def parse(
     )
 
 
+def unlimited_root(language: str, data: bytes, path: str = "") -> Node | None:
+    """Return the root of a file's tree, or None where there is no grammar or the parser fails.
+
+    Unlike `parse` it has no limit of time: for files of bounded size whose tree must not depend on
+    the machine.
+    """
+    rules = RULES.get(language)
+    if rules is None or rules.grammar is None:
+        return None
+    if rules.prepare is not None:
+        data = rules.prepare(data, path)
+    try:
+        return _tree(rules.grammar(language, path), data, inf).root_node
+    except (ValueError, RuntimeError, RecursionError, MemoryError):
+        return None
+
+
 def _read(
     rules: LanguageRules,
     language: str,
