@@ -8,6 +8,8 @@ Tasks in the data pool turn units of documents into pieces; the job plans the ro
 depend on the corpus only, so the bytes are the same with 1 worker and with 3. The train split only.
 """
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,18 +33,36 @@ from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
 
+PROOF_UNITS = 4
+PROOF_BYTES = 1 << 19
+"""Of each of these units, so much is encoded both ways before the faster one is trusted."""
+
+
 @lru_cache(maxsize=2)
-def _tokenizer(tokenizer_json: str) -> Tokenizer:
+def _tokenizer(tokenizer_json: str, fast: bool) -> Tokenizer:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # a task has one CPU
-    return Tokenizer(tokenizer_json)
+    return Tokenizer(tokenizer_json, fast=fast)
+
+
+@ray.remote(num_cpus=1)
+def prove(corpus: Storage, unit: Unit, tokenizer_json: str) -> tuple[bool, int]:
+    """Return whether the fast encoder is right about a unit's first texts, and their bytes."""
+    texts: list[str] = []
+    held = 0
+    for document in read_unit(corpus, unit):
+        for file in document.files:
+            if held < PROOF_BYTES:
+                texts.append(file.text)
+                held += len(file.text.encode())
+    return _tokenizer(tokenizer_json, True).agrees_on(texts), held
 
 
 @ray.remote(num_cpus=1, num_returns=2)
 def encode_unit(
-    corpus: Storage, unit: Unit, tokenizer_json: str, layout: Layout
+    corpus: Storage, unit: Unit, tokenizer_json: str, fast: bool, layout: Layout
 ) -> tuple[NDArray[Any], tuple[NDArray[np.int64], Counts]]:
     """Return a unit's token ids, piece after piece, and beside them the lengths and counts."""
-    tokenizer = _tokenizer(tokenizer_json)
+    tokenizer = _tokenizer(tokenizer_json, fast)
     documents = read_unit(corpus, unit)
     pieces = make_pieces(documents, tokenizer, layout, UnitEdges(corpus, unit))
     return pieces.ids.astype(dtype_of(tokenizer.vocab_rows)), (pieces.lengths, pieces.counts)
@@ -71,6 +91,22 @@ def write_shard(
     return writer.write(name, made, epoch=epoch, group=group)
 
 
+@dataclass(frozen=True)
+class _Encoder:
+    """Whether the fast encoder is used, and on how much text it was proved."""
+
+    fast: bool
+    proved_bytes: int
+
+    @staticmethod
+    def proved(pool: Pool, corpus: Storage, units: Sequence[Unit], tokenizer_json: Any) -> _Encoder:
+        """Try the fast encoder on units spread over the corpus; one wrong id, and it is not used."""
+        chosen = units[:: max(1, len(units) // PROOF_UNITS)][:PROOF_UNITS]
+        task = prove.options(label_selector=dict(pool.selector) or None)
+        found = ray.get([task.remote(corpus, unit, tokenizer_json) for unit in chosen])
+        return _Encoder(all(right for right, _ in found), sum(size for _, size in found))
+
+
 @dataclass
 class _Run:
     """The stage at work: what was made so far."""
@@ -79,6 +115,7 @@ class _Run:
     pool: Pool
     corpus: Storage
     tokenizer_json: Any
+    encoder: _Encoder
     writer: ShardWriter
     total_bytes: int
     counts: Counts = field(default_factory=Counts)
@@ -112,7 +149,9 @@ class _Run:
         task = self._on_pool(encode_unit)
         pairs = []
         for unit in units:
-            pairs.append(task.remote(self.corpus, unit, self.tokenizer_json, layout))
+            pairs.append(
+                task.remote(self.corpus, unit, self.tokenizer_json, self.encoder.fast, layout)
+            )
             self._started(pairs[-1][1])
         lengths: list[NDArray[np.int64]] = []
         for _, summary in pairs:
@@ -132,6 +171,9 @@ class _Run:
         self.running.append(reference)
         if len(self.running) >= workers:
             _, self.running = ray.wait(self.running, num_returns=len(self.running) - workers + 1)
+
+    def _encoder_name(self, tokenizer: Tokenizer) -> str:
+        return "words" if tokenizer.is_fast and self.encoder.fast else "tokenizers"
 
     def _on_pool(self, task: Any) -> Any:
         return task.options(label_selector=dict(self.pool.selector) or None)
@@ -155,6 +197,8 @@ class _Run:
                 "fim_rate": _share(self.counts.transformed, self.counts.spans),
                 "fill": _share(self.counts.tokens, self.rows * section.sequence_length),
                 "epochs": section.epochs,
+                "encoder": self._encoder_name(tokenizer),
+                "encoder_proved_bytes": self.encoder.proved_bytes,
                 **({"groups": _by_group(shards)} if section.mixture else {}),
                 **asdict(self.counts),
             },
@@ -182,7 +226,12 @@ def work(context: StageContext) -> Outcome:
     )
     total_bytes = section.epochs * sum(unit.num_bytes for each in units.values() for unit in each)
     pool = Pool.of(context.label_selector)
-    run = _Run(context, pool, corpus, ray.put(tokenizer.text), writer, total_bytes)
+    tokenizer_json = ray.put(tokenizer.text)
+    encoder = _Encoder(False, 0)
+    if tokenizer.is_fast:
+        every = [unit for each in units.values() for unit in each]
+        encoder = _Encoder.proved(pool, corpus, every, tokenizer_json)
+    run = _Run(context, pool, corpus, tokenizer_json, encoder, writer, total_bytes)
     for epoch in range(section.epochs):
         for group, each in units.items():
             for window in windows_of(each):

@@ -28,8 +28,11 @@ from gristmill.tokens.words import WordEncoder
 class Tokenizer:
     """A byte-level BPE tokenizer with the reserved tokens of `special.SPECIAL`."""
 
-    def __init__(self, text: str, origin: str = "tokenizer") -> None:
-        """Build from the text of a `tokenizer.json`. Raises ModelError."""
+    def __init__(self, text: str, origin: str = "tokenizer", *, fast: bool = True) -> None:
+        """Build from the text of a `tokenizer.json`. Raises ModelError.
+
+        `fast` encodes by remembered words where the tokenizer's words are ours (`words`).
+        """
         self.text = text
         try:
             values = json.loads(text)
@@ -48,7 +51,7 @@ class Tokenizer:
                 "take it in through tokenizer.from_model, which adds them"
             )
         self.special = special
-        self._words = WordEncoder.of(values, self._encode)
+        self._words = WordEncoder.of(values, self._encode, self._encode_word) if fast else None
 
     @staticmethod
     def load(folder: Path | Storage) -> Tokenizer:
@@ -87,15 +90,27 @@ class Tokenizer:
         return self._words.encode(text) if self._words else self._encode(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return `encode` of each text; a foreign tokenizer's on all threads of the process."""
-        if self._words:
-            return [self._words.encode(text) for text in texts]
-        found = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [item.ids for item in found]
+        """Return `encode` of each text."""
+        return [ids.tolist() for ids in self.encode_arrays(texts)]
 
     def encode_arrays(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
-        """Return `encode` of each text as an array."""
-        return [np.array(ids, np.uint32) for ids in self.encode_batch(texts)]
+        """Return `encode` of each text as an array; a foreign tokenizer's on all the process's threads."""
+        if self._words:
+            return self._words.encode_batch(texts)
+        found = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(item.ids, np.uint32) for item in found]
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether texts are encoded by remembered words."""
+        return self._words is not None
+
+    def agrees_on(self, texts: Sequence[str]) -> bool:
+        """Say whether `encode` gives the ids of Hugging Face's tokenizer for each text."""
+        return all(
+            ids.tolist() == self._encode(text)
+            for ids, text in zip(self.encode_arrays(texts), texts, strict=True)
+        )
 
     def encode_with_special(self, text: str) -> list[int]:
         """Return the ids of text whose special strings are meant as special tokens; adds no bos."""
@@ -120,6 +135,11 @@ class Tokenizer:
         ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
         return ids
 
+    def _encode_word(self, word: str) -> list[int]:
+        """Return `_encode` of a text that is one word."""
+        mapped = "".join([_CHARACTER_OF[byte] for byte in word.encode()])
+        return [token.id for token in self._plain.model.tokenize(mapped)]
+
     @cached_property
     def token_sizes(self) -> NDArray[np.int64]:
         """Return the number of bytes of every id; an exact text's tokens add up to its bytes."""
@@ -142,3 +162,4 @@ def _byte_map() -> dict[str, int]:
 
 
 _BYTE_OF = _byte_map()
+_CHARACTER_OF = {byte: character for character, byte in _BYTE_OF.items()}
