@@ -1,12 +1,13 @@
-"""A sandbox on a worker: proven when it starts, then it judges completions one by one."""
+"""A sandbox on a worker: proven when it starts, then it judges answers, two at a time a processor."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import ray
 
 from gristmill.errors import SandboxError
-from gristmill.evaluation import humaneval
+from gristmill.evaluation.benchmark import Task, find
 from gristmill.evaluation.sandbox import open_sandbox
 from gristmill.evaluation.scores import Outcome
 
@@ -24,18 +25,14 @@ class SandboxWorker:
 
     def held_by(self) -> tuple[str, str]:
         """Return what holds programs here, and the reason when nothing does."""
-        if self.reason:
-            return "", self.reason
-        record = self.sandbox.record()
-        return f"{record['backend']} ({record['level']}), {record['python']}", ""
+        return ("", self.reason) if self.reason else (self.sandbox.describe(), "")
 
-    def judge(self, tasks: Sequence[humaneval.Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def judge(self, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the outcomes with their verdicts."""
-        verdicts = [
-            humaneval.check(task, outcome.raw, self.sandbox)
-            for task, outcome in zip(tasks, outcomes, strict=True)
-        ]
-        return [
-            replace(outcome, passed=verdict.passed, reason=verdict.reason)
-            for outcome, verdict in zip(outcomes, verdicts, strict=True)
-        ]
+
+        def one(task: Task, outcome: Outcome) -> Outcome:
+            verdict = find(outcome.benchmark).judge(task, outcome.prediction, self.sandbox)
+            return replace(outcome, passed=verdict.passed, reason=verdict.reason, kind=verdict.kind)
+
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(one, tasks, outcomes))

@@ -5,13 +5,13 @@
 
 One evaluator a model in the serve pool, as many at once as it has CPUs (GPUs where it has any);
 programs that a model wrote go on to sandbox workers while it writes the next. Where no sandbox holds,
-HumanEval is reported as not run, with the reason, and the rest goes on. A model whose answers are
+benchmarks that run code are reported as not run, with the reason, and the rest goes on. A model whose answers are
 complete is kept in the draft, so that an interrupted evaluation goes on with the next model.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,8 @@ from ray.exceptions import RayActorError
 from actors.evaluator import Evaluator, Examinee
 from actors.sandbox import SandboxWorker
 from gristmill.errors import JobError, RecipeError
-from gristmill.evaluation import humaneval
+from gristmill.evaluation.benchmark import Benchmark, Task, find
+from gristmill.evaluation.config import EvaluateSection
 from gristmill.evaluation.evaluate_report import page
 from gristmill.evaluation.heldout import HeldOut, samples
 from gristmill.evaluation.scores import (
@@ -35,7 +36,10 @@ from gristmill.evaluation.scores import Outcome as Answer
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
-UNIT_ITEMS = {"infilling": 64, "fim_bits": 64, "loss": 64, "humaneval": 32}
+MEASURES = ("infilling", "fim_bits", "loss")
+"""What is measured on the corpus's held-out split; every other name is a benchmark's."""
+UNIT_ITEMS = {"infilling": 64, "fim_bits": 64, "loss": 64}
+UNIT_TASKS = 32
 """Items of one call to an evaluator."""
 JUDGED_AT_ONCE = 8
 
@@ -46,7 +50,8 @@ class _Evaluation:
 
     context: StageContext
     held_out: HeldOut
-    tasks: list[humaneval.Task]
+    tasks: dict[str, list[Task]]
+    """Of each benchmark."""
     pool: Pool
     sandboxes: list[Any]
     benchmarks: list[str]
@@ -65,9 +70,9 @@ class _Evaluation:
             self.answers[examinee.name] = self._kept(examinee.name)
             if not self.answers[examinee.name]:
                 left.append(examinee)
-        judging = len(self.tasks) if "humaneval" in self.benchmarks else 0
+        judging = sum(len(self.tasks[name]) for name in self.benchmarks if name in self.tasks)
         items = sum(len(self._items(name)) for name in self.benchmarks) + judging
-        if not items:  # HumanEval alone was asked for, and no sandbox holds
+        if not items:  # only benchmarks were asked for, and no sandbox holds
             return []
         self.total = max(1, items * len(left))
         try:
@@ -92,12 +97,13 @@ class _Evaluation:
         section = self.context.recipe.evaluate
         assert section is not None
         for benchmark in self.benchmarks:
-            extra = {
-                "infilling": (section.max_new_tokens,),
-                "humaneval": (section.humaneval_new_tokens,),
-            }.get(benchmark, ())
-            for unit in _parts(self._items(benchmark), UNIT_ITEMS[benchmark]):
-                reference = actor.ask.remote(benchmark, unit, *extra)
+            method, extra = benchmark, list[Any]()
+            if benchmark == "infilling":
+                extra = [section.max_new_tokens]
+            if benchmark in self.tasks:
+                method, extra = "tasks", [benchmark]
+            for unit in _parts(self._items(benchmark), UNIT_ITEMS.get(benchmark, UNIT_TASKS)):
+                reference = actor.ask.remote(method, unit, *extra)
                 self.waiting[reference] = (examinee.name, benchmark)
 
     def _collect(self) -> None:
@@ -106,16 +112,16 @@ class _Evaluation:
             model, what = self.waiting.pop(reference)
             found: list[Answer] = ray.get(reference)
             self.done += len(found)
-            if what == "humaneval":
-                self._judge(model, found)
+            if what in self.tasks:
+                self._judge(model, what, found)
             else:
                 self.answers[model] += found
             if all(name != model for name, _ in self.waiting.values()):
                 self._finish(model)
         self.context.progress.update(self.done, self.total, "answers")
 
-    def _judge(self, model: str, answers: Sequence[Answer]) -> None:
-        by_name = {task.task: task for task in self.tasks}
+    def _judge(self, model: str, benchmark: str, answers: Sequence[Answer]) -> None:
+        by_name = {task.name: task for task in self.tasks[benchmark]}
         for some in _parts(answers, JUDGED_AT_ONCE):
             worker = self.sandboxes[self.judged % len(self.sandboxes)]
             self.judged += 1
@@ -141,7 +147,7 @@ class _Evaluation:
             "infilling": self.held_out.lines,
             "fim_bits": self.held_out.spans,
             "loss": self.held_out.files,
-            "humaneval": self.tasks,
+            **self.tasks,
         }[benchmark]
 
 
@@ -159,7 +165,8 @@ def work(context: StageContext) -> Outcome:
         recipe.seed,
         num_lines=section.infilling_tasks,
     )
-    if not held_out.files and set(section.benchmarks) != {"humaneval"}:
+    known = {name: find(name) for name in section.benchmarks if name not in MEASURES}
+    if not held_out.files and len(known) < len(section.benchmarks):
         raise RecipeError(
             "the corpus has no held-out files to evaluate on; raise corpus.held_out.share"
         )
@@ -168,14 +175,14 @@ def work(context: StageContext) -> Outcome:
     pool = Pool.of(context.label_selector, section.workers)
     workers = [
         SandboxWorker.options(num_cpus=0, label_selector=pool.selector).remote()  # type: ignore[attr-defined]
-        for _ in range(pool.slots if "humaneval" in section.benchmarks else 0)
+        for _ in range(pool.slots if known else 0)
     ]
     held = ray.get([worker.held_by.remote() for worker in workers])
     by, reason = held[0] if held else ("", "")
     usable = [worker for worker, (_, why) in zip(workers, held, strict=True) if not why]
-    names = [name for name in section.benchmarks if name != "humaneval" or usable]
+    names = [name for name in section.benchmarks if name in MEASURES or usable]
     examinees = _examinees(context)
-    tasks = humaneval.tasks(section.humaneval_tasks)
+    tasks = {name: _tasks(benchmark, section) for name, benchmark in known.items()}
     evaluation = _Evaluation(context, held_out, tasks, pool, usable, names)
     try:
         answers = evaluation.run(examinees)
@@ -183,6 +190,17 @@ def work(context: StageContext) -> Outcome:
         for actor in (*workers, *evaluation.evaluators.values()):
             ray.kill(actor)
     return _write(context, answers, examinees, names, by, reason)
+
+
+def _tasks(benchmark: Benchmark, section: EvaluateSection) -> list[Task]:
+    """Return the tasks that are asked, no longer answered than the recipe allows."""
+    room = section.benchmark_new_tokens
+    return [
+        replace(
+            task, prompt=replace(task.prompt, max_new_tokens=min(room, task.prompt.max_new_tokens))
+        )
+        for task in list(benchmark.load(None))[: section.benchmark_tasks]
+    ]
 
 
 def _examinees(context: StageContext) -> list[Examinee]:
@@ -241,7 +259,9 @@ def _write(
             pair = compare(groups[first, benchmark], groups[second, benchmark], seed=seed)
             comparisons += [pair] if pair else []
     if reason:
-        rows += [not_run(model, "humaneval", "pass@1", reason) for model in models]
+        for name in context.recipe.evaluate.benchmarks if context.recipe.evaluate else ():
+            if name not in MEASURES:
+                rows += [not_run(model, name, find(name).metric, reason) for model in models]
     lines = "".join(json.dumps(answer.row()) + "\n" for answer in answers)
     storage.write_bytes("outcomes.jsonl", lines.encode())
     storage.write_bytes("scores.json", json.dumps([row.row() for row in rows], indent=1).encode())

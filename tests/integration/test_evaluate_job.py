@@ -36,8 +36,8 @@ evaluate:
   models: [initial, pretrain]
   infilling_tasks: 12
   loss_files: 6
-  humaneval_tasks: 3
-  humaneval_new_tokens: 16
+  benchmark_tasks: 3
+  benchmark_new_tokens: 16
 """
 
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.evaluation import heldout, humaneval
+from gristmill.evaluation import heldout
+from gristmill.evaluation.benchmark import find
 from gristmill.evaluation.examiner import Examiner
 from gristmill.model.config import ModelSection
 from gristmill.storage import Storage
@@ -57,10 +58,11 @@ def test_the_same_seed_is_the_same_untrained_model(
 
 
 def test_long_prompts_are_cut_to_the_window(examiner: Examiner) -> None:
-    tasks = humaneval.tasks(3)
-    found = examiner.humaneval(tasks, 500)
+    known = find("humaneval")
+    tasks = list(known.load(None))[:3]
+    found = examiner.tasks(tasks, "humaneval")
     assert [item.task for item in found] == ["HumanEval/0", "HumanEval/1", "HumanEval/2"]
-    assert all(item.prediction == humaneval.truncate(item.raw) for item in found)
+    assert all(item.prediction == known.answer(tasks[0], item.raw) for item in found)
 
 
 def test_a_smaller_context_can_be_asked_for(

@@ -1,22 +1,24 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gristmill.errors import SandboxError
 from gristmill.evaluation.sandbox import Limits, ProgramError, Sandbox, open_sandbox
-from gristmill.evaluation.sandbox_runner import decode, encode
+from gristmill.evaluation.sandbox.inside.values import decode, encode
 
 pytestmark = pytest.mark.bubblewrap
 
 LIMITS = Limits(wall_s=3, cpu_s=2, memory_bytes=256 << 20)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Sandbox:
-    return open_sandbox()
+@pytest.fixture(scope="module", params=["bubblewrap", "namespaces"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with open_sandbox(request.param) as found:
+        yield found
 
 
 def ask(sandbox: Sandbox, program: str, *arguments: object, limits: Limits = LIMITS) -> object:
@@ -26,7 +28,8 @@ def ask(sandbox: Sandbox, program: str, *arguments: object, limits: Limits = LIM
 
 def test_it_says_what_holds_it(sandbox: Sandbox) -> None:
     record = sandbox.record()
-    assert record["backend"] == "bubblewrap"
+    assert record["backend"] == sandbox.backend.name
+    assert record["python"].startswith("Python 3.")
     assert "rlimits" in record["level"]
 
 
@@ -71,14 +74,15 @@ def test_files_of_the_machine_are_out_of_sight(sandbox: Sandbox, tmp_path: Path)
 def test_the_system_is_read_only(sandbox: Sandbox) -> None:
     program = "def f(path):\n    open(path, 'w').write('x')"
     for path in ("/usr/x", "/x", "/dev/shm/x", "/proc/sys/kernel/hostname"):
-        with pytest.raises(ProgramError, match=r"Read-only|Permission"):
+        with pytest.raises(ProgramError, match=r"Read-only|Permission|No such file"):
             ask(sandbox, program, path)
 
 
 def test_the_environment_is_empty(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "x")
     names = ask(sandbox, "import os\ndef f(): return sorted(os.environ)")
-    assert set(names) <= {"LANG", "PATH", "PWD", "LC_CTYPE"}  # type: ignore[call-overload]
+    threads = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
+    assert set(names) <= {"LANG", "PATH", "PWD", "HOME", "LC_CTYPE"} | threads  # type: ignore[call-overload]
 
 
 def test_other_processes_cannot_be_seen_or_killed(sandbox: Sandbox) -> None:
@@ -158,7 +162,7 @@ def test_time_is_limited(sandbox: Sandbox, program: str) -> None:
 
 def test_an_endless_answer_is_cut(sandbox: Sandbox) -> None:
     with pytest.raises(ProgramError, match="output limit"):
-        ask(sandbox, "def f(): return 'x' * (2 << 20)")
+        ask(sandbox, "def f(): return 'x' * (8 << 20)")
 
 
 def test_what_a_program_prints_is_nobodys_business(sandbox: Sandbox) -> None:
@@ -185,7 +189,7 @@ def test_an_object_that_equals_everything_is_no_answer(sandbox: Sandbox) -> None
 
 
 def test_kernel_doors_are_shut(sandbox: Sandbox) -> None:
-    if sandbox.filter is None:
+    if not sandbox.backend.settings["filter"]:
         pytest.skip("no system-call filter is known for this machine")
     program = (
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\ndef f():\n"
@@ -221,7 +225,7 @@ def test_many_at_once_do_not_share_a_limit(sandbox: Sandbox) -> None:
 
 def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SandboxError, match="bubblewrap is not installed"):
+    with pytest.raises(SandboxError, match=r"setpriv|bubblewrap"):
         open_sandbox()
 
 
@@ -232,7 +236,7 @@ def test_a_sandbox_that_leaks_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pa
     tmp_path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(SandboxError, match=r"files|processes|environment|network|Permission"):
-        open_sandbox()
+        open_sandbox("bubblewrap")
 
 
 def test_tags_survive_and_foreign_types_do_not() -> None:

@@ -17,12 +17,15 @@ class EvaluateSection(Section):
     )
     """Stages whose models are scored; `initial` is the untrained model. A stage not in the recipe is skipped."""
     benchmarks: tuple[str, ...] = ("infilling", "fim_bits", "loss", "humaneval")
+    """`infilling`, `fim_bits` and `loss` on the corpus's held-out split; any benchmark, as `name` or `name@rules`."""
     infilling_tasks: int = Field(400, ge=1)
     """Held-out lines completed from prefix and suffix, spread over files by hash."""
+    benchmark_tasks: int | None = Field(None, ge=1)
+    """The first so many tasks of each benchmark; None is all."""
+    benchmark_new_tokens: int = Field(500, ge=1)
+    """Longest answer to a benchmark's task; a benchmark may ask for less."""
     loss_files: int = Field(400, ge=1)
-    humaneval_tasks: int = Field(164, ge=1, le=164)
     max_new_tokens: int = 64
-    humaneval_new_tokens: int = 500
     context_tokens: int | None = None
     """Window of a prompt; None takes the model's own."""
     workers: int | None = context(None)

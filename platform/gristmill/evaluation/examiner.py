@@ -1,7 +1,7 @@
 """One model under examination: it is asked, and every answer becomes an outcome.
 
 Holds the weights once, for the forward passes of the bit measures and for the engine that decodes.
-HumanEval's programs are only written here; running them is the sandbox's business.
+Programs are only written here; running them is the sandbox's business.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import torch
 
-from gristmill.evaluation import heldout, humaneval
+from gristmill.evaluation import heldout
+from gristmill.evaluation.benchmark import Task, find
+from gristmill.evaluation.engine_source import EngineSource
 from gristmill.evaluation.estimates import edit_similarity, exact_match
 from gristmill.evaluation.heldout import HeldOutFile, Hole
 from gristmill.evaluation.scores import Outcome
@@ -48,6 +50,9 @@ class Examiner:
         )
         special = tokenizer.special
         self.ends = frozenset({special.eos, special.eot})
+        self.source = EngineSource(
+            name, name, self.engine, tokenizer, self.window, self.ends, (special.bos,)
+        )
 
     @staticmethod
     def of_folder(name: str, folder: Path, context_tokens: int | None) -> Examiner:
@@ -104,28 +109,23 @@ class Examiner:
         items = heldout.file_items(self.tokenizer, files, self.window)
         return self._bits("loss", heldout.score(self.model, self.tokenizer, items))
 
-    def humaneval(self, tasks: Sequence[humaneval.Task], max_new_tokens: int) -> list[Outcome]:
-        """Write a completion for each task; `passed` is still to be found out."""
-        room = min(max_new_tokens, self.window // 2)
-        bos = self.tokenizer.special.bos
-        prompts = [
-            [bos, *self.tokenizer.encode(task.asked)[-(self.window - room - 1) :]] for task in tasks
-        ]
-        params = SamplingParams(max_tokens=room, stop=humaneval.STOPS, stop_ids=self.ends)
-        answers = self.engine.complete(prompts, params)
+    def tasks(self, tasks: Sequence[Task], benchmark: str) -> list[Outcome]:
+        """Answer each task of a benchmark; `passed` is still to be found out where a judge runs code."""
+        known = find(benchmark)
+        wanted = [(number, 0) for number in range(len(tasks))]
+        texts = {number: text for number, _, text in self.source.answers(tasks, wanted, 0)}
         return [
             Outcome(
                 self.name,
-                "humaneval",
-                task.task,
-                "python",
-                task.asked,
-                answer.text,
-                humaneval.truncate(answer.text),
-                task.canonical_solution,
-                reason=answer.finish_reason,
+                benchmark,
+                task.name,
+                task.language,
+                task.prompt.prefix[-SHOWN:],
+                texts[number],
+                known.answer(task, texts[number]),
+                task.reference,
             )
-            for task, answer in zip(tasks, answers, strict=True)
+            for number, task in enumerate(tasks)
         ]
 
     def _bits(self, benchmark: str, scores: Sequence[heldout.Score]) -> list[Outcome]:

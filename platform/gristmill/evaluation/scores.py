@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gristmill.evaluation.benchmark import find
 from gristmill.evaluation.estimates import (
     Estimate,
     bootstrap_mean,
@@ -24,7 +25,6 @@ PROTOCOLS = {
     "infilling": "single line, whole file around it within the window, greedy, first line, stripped",
     "fim_bits": "random span of up to 256 characters, given prefix and suffix",
     "loss": "head of each held-out file within the window, given its path comment",
-    "humaneval": "humaneval@deepseek: prompt stripped, greedy, stop strings, import helper",
 }
 """How each benchmark asks; scores under another protocol are other scores."""
 
@@ -48,6 +48,8 @@ class Outcome:
     similarity: float = 0.0
     bits: float = 0.0
     num_bytes: int = 0
+    kind: str = ""
+    """How a program failed: wrong, error, time, memory and so on."""
 
     def row(self) -> dict[str, Any]:
         """Return the outcome as a line of `outcomes.jsonl`."""
@@ -110,8 +112,10 @@ def score_rows(outcomes: Sequence[Outcome], *, seed: int, sandbox: str = "") -> 
         sizes = [float(item.num_bytes) for item in outcomes]
         return [row("bits_per_byte", bootstrap_ratio(bits, sizes, seed=seed))]
     passed = wilson(sum(item.passed for item in outcomes), len(outcomes))
-    if benchmark == "humaneval":
-        return [row("pass@1", passed, sandbox)]
+    if benchmark not in PROTOCOLS:
+        known = find(benchmark)
+        protocol = f"{known.key}: {known.protocol}"
+        return [row(known.metric, passed, sandbox if known.scored_by == "execution" else "")]
     similar = bootstrap_mean([item.similarity for item in outcomes], seed=seed)
     return [row("exact_match", passed), row("edit_similarity", similar)]
 
@@ -137,5 +141,6 @@ def compare(first: Sequence[Outcome], second: Sequence[Outcome], *, seed: int) -
     else:
         passed = [[x.passed for x in side] for side in zip(*pairs, strict=True)]
         found = paired_difference(passed[0], passed[1], seed=seed)
-        metric, p_value = "pass@1" if benchmark == "humaneval" else "exact_match", mcnemar(*passed)
+        metric = "exact_match" if benchmark in PROTOCOLS else find(benchmark).metric
+        p_value = mcnemar(*passed)
     return Comparison(benchmark, metric, *names, found.value, found.low, found.high, p_value)

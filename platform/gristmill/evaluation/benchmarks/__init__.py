@@ -1,0 +1,1 @@
+"""One module a benchmark, found by looking: its data, prompts, stop rules, truncation and tests."""
