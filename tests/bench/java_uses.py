@@ -2,8 +2,9 @@
 
 A pair counts if the importer names the imported type outside comments, strings and imports (else the
 import is unused, or the type stands only in the descriptor of something that the importer calls), and
-not only to read constants that the compiler copies (`ConstantValue` in the type's class file), and if
-the type is no annotation that jdeps does not look at. Nothing here looks at what a resolver found.
+not only to read constants that the compiler copies (`ConstantValue` in the type's class file) or to give
+one to an annotation (`@Contract(threading = Behaviour.SAFE)`: jdeps does not look at enum values there),
+and if the type is no annotation that jdeps does not look at. Nothing here looks at what a resolver found.
 """
 
 import re
@@ -18,6 +19,8 @@ _SKIPPED = re.compile(
 _IMPORT = re.compile(r"\bimport\s+(static\s+)?([\w.]+)(\s*\.\s*\*)?\s*;")
 _PACKAGE = re.compile(r"\bpackage\s+([\w.]+)\s*;")
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
+_ANNOTATED = re.compile(r"@[\w.]+\s*(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))")
+_VALUE = re.compile(r"\b[\w$.]+\s*\.\s*(?!class\b)[A-Za-z_$][\w$]*")
 _MEMBER = re.compile(r"([A-Za-z_$][\w$]*)\s*\.\s*([A-Za-z_$][\w$]*)")
 
 
@@ -65,6 +68,7 @@ class Uses:
                 taken = self._static[path].setdefault(owner.rpartition(".")[2], set())
                 taken.add(member)
         body = _PACKAGE.sub(" ", _IMPORT.sub(" ", code))
+        body = _ANNOTATED.sub(lambda match: _VALUE.sub(" ", match[0]), body)
         counts: dict[str, int] = {}
         for word in _WORD.findall(body):
             counts[word] = counts.get(word, 0) + 1

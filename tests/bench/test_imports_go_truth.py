@@ -30,10 +30,10 @@ from tests.bench.repositories import debian
 SEEN = """
 golang-github-spf13-cobra golang-google-grpc golang-golang-x-tools golang-golang-x-net hugo caddy
 """.split()  # noqa: SIM905
-HELD_OUT = "syncthing restic rclone delve etcd fzf gh".split()  # noqa: SIM905
+HELD_OUT = "syncthing restic rclone delve etcd fzf gh nats-server skopeo".split()  # noqa: SIM905
 FIELDS = "ImportPath,Name,Dir,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,ImportMap"
 BAR = 0.98
-pytestmark = pytest.mark.truth
+pytestmark = [pytest.mark.truth, pytest.mark.timeout(3600)]
 
 
 @dataclass

@@ -82,6 +82,16 @@ def test_the_nearest_of_two_packages_of_one_name_is_meant() -> None:
     }
 
 
+def test_bundled_stubs_are_nobodys_modules_but_their_own() -> None:
+    files = {
+        "tool/__init__.py": "",
+        "tool/check.py": "import typing_extensions\n",
+        "tool/typeshed/stdlib/asyncio/__init__.pyi": "",
+        "tool/typeshed/stdlib/typing_extensions.pyi": "",
+    }
+    assert pairs(files) == set()
+
+
 def test_what_a_folder_of_bundled_packages_holds_can_be_imported() -> None:
     files = {
         "pkg/__init__.py": "",

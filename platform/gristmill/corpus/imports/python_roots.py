@@ -28,9 +28,9 @@ class Roots:
         self._packages = {
             dirname(path) for path in paths if path.endswith(("__init__.py", "__init__.pyi"))
         }
-        self._implied = _names_below(
-            {dirname(self._top(folder)) for folder in self._packages}, paths
-        )
+        run = {dirname(path) for path in paths if path.endswith("__init__.py")}
+        # Parents of packages of stubs alone hold what a type checker bundles, not what runs.
+        self._implied = _names_below({dirname(self._top(folder)) for folder in run}, paths)
         self._named = self._named_roots(configs)
         self._known: dict[tuple[str, str], list[str]] = {}
 
