@@ -6,6 +6,8 @@
 Tasks in the data pool turn units of documents into pieces; the job plans the rows of a window of units
 (half a gigabyte of text) from the pieces' lengths alone; tasks write the shards. Units, windows and plan
 depend on the corpus only, so the bytes are the same with 1 worker and with 3. The train split only.
+With `tokens.mixture` each domain has rows of its own. The fast encoder is used when it gives Hugging
+Face's ids on a sample of the corpus; the manifest says which encoder it was.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.tokens.units import Unit, UnitEdges, read_unit, units_of, windows_of
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
-
 
 PROOF_UNITS = 4
 PROOF_BYTES = 1 << 19
@@ -191,7 +192,7 @@ class _Run:
             rows=self.rows,
             tokens=self.counts.tokens,
             shards=shards,
-            mixture=dict(section.mixture or {}),
+            mixture={str(group): weight for group, weight in (section.mixture or {}).items()},
             details={
                 "fim": section.fim.identity(),
                 "fim_rate": _share(self.counts.transformed, self.counts.spans),
