@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ray.exceptions import RayTaskError
+
 from gristmill import recipe as recipes
 from gristmill.artifacts import Artifact, Draft, SourceIdentity, Store
 from gristmill.corpus.sources import resolve_sources
@@ -121,7 +123,8 @@ def _run(
         body(step, steps, store, sources)
         return 0
     except GristmillError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        told = error.cause if isinstance(error, RayTaskError) else error  # the task's own words
+        print(f"error: {told}", file=sys.stderr, flush=True)
         return error.exit_code
     except Exception:  # nobody raised it on purpose: say all there is, and let the conductor retry
         log.exception("stage %s died", stage)

@@ -127,6 +127,7 @@ class Draft:
         metrics: Mapping[str, float] | None = None,
     ) -> Artifact:
         """Write the record, last of all files, and return the artifact. Raises StoreError."""
+        self.storage.sweep()
         record = Record(
             stage=stage,
             name=self.name,

@@ -5,6 +5,7 @@ Paths are relative and use `/`. Nothing here knows what an artifact is.
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from gristmill.errors import StoreError
+
+_ASIDE = re.compile(r"\.[0-9a-f]{8}\.part$")
+"""How a file's name ends while it is written; no listing shows it, or readers would meet half a file."""
 
 Names = list[str]  # inside the class, `list` is the method
 Entries = list[tuple[str, bool, int]]
@@ -161,6 +165,13 @@ class Storage:
         elif info.type == pafs.FileType.File:
             self.filesystem.delete_file(self.where(path))
 
+    def sweep(self) -> None:
+        """Remove the half files that killed writers left; only a local folder can hold any."""
+        here = self.local()
+        for aside in here.rglob("*.part") if here is not None else ():
+            if _ASIDE.search(aside.name):
+                aside.unlink(missing_ok=True)
+
     def upload(self, source: Path, path: str) -> None:
         """Copy a local file or folder to `path`. Raises StoreError."""
         self._copy(pafs.LocalFileSystem(), str(source), path)
@@ -202,5 +213,7 @@ class Storage:
         infos = self.filesystem.get_file_info(selector)
         start = len(self.root) + 1
         return sorted(
-            (info.path[start:], info.type == pafs.FileType.File, info.size or 0) for info in infos
+            (info.path[start:], info.type == pafs.FileType.File, info.size or 0)
+            for info in infos
+            if not _ASIDE.search(info.path)
         )

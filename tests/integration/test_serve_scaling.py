@@ -53,9 +53,9 @@ def _running() -> int:
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:
     until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
+    while not (seen := condition()) and time.monotonic() < until:
         time.sleep(0.3)
-    return condition()
+    return seen
 
 
 def _ask(url: str, tokens: int) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from ray.exceptions import RayTaskError
 
 from gristmill.artifacts import Store
 from gristmill.errors import StoreError, TrainingError
@@ -61,6 +62,17 @@ def test_exit_codes_tell_reasons_from_deaths(tmp_path: Path, error: Exception, c
     assert run_stage("corpus", go_on, _argv(tmp_path)) == 0, "the draft is continued"
     (made,) = Store.open(str(tmp_path / "store")).list()
     assert made.record.counts == {"found": 1}
+
+
+def test_an_error_that_a_task_raised_is_told_in_its_own_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(context: StageContext) -> Outcome:
+        cause = StoreError("store s3://b cannot be read: no such bucket")
+        raise RayTaskError("_do", "Traceback: many lines", cause).as_instanceof_cause()
+
+    assert run_stage("corpus", work, _argv(tmp_path)) == 1
+    assert capsys.readouterr().err == "error: store s3://b cannot be read: no such bucket\n"
 
 
 def test_a_step_of_another_stage_is_refused(

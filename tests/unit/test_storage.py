@@ -39,6 +39,20 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> No
     assert storage.list() == ["state.json"]
 
 
+def test_half_a_file_is_never_listed_and_swept_in_the_end(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    storage.write_bytes("a/whole.part", b"1")
+    left = tmp_path / "a" / "0000000.arrow.0badcafe.part"
+    left.write_bytes(b"half")
+    assert storage.list("a") == ["a/whole.part"]
+    with storage.writing("a/stream") as stream:
+        stream.write(b"2")
+        assert storage.sizes() == {"a/whole.part": 1}
+    storage.sweep()
+    assert not left.exists()
+    assert storage.sizes() == {"a/whole.part": 1, "a/stream": 1}
+
+
 def test_a_child_is_the_same_folder(tmp_path: Path) -> None:
     storage = Storage.open(str(tmp_path))
     storage.child("x/y").write_bytes("z", b"1")
