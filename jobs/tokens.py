@@ -213,10 +213,8 @@ def work(context: StageContext) -> Outcome:
     corpus = context.inputs["corpus"].storage
     tokenizer = Tokenizer.load(context.inputs["tokenizer"].storage)
     section = context.recipe.tokens
-    units = {
-        group: units_of(corpus, domain=group or None)
-        for group in sorted(section.mixture or {"": 1})
-    }
+    groups = sorted(str(group) for group in section.mixture or ()) or [""]
+    units = {group: units_of(corpus, domain=group or None) for group in groups}
     _check(corpus, units)
     for folder in context.draft.storage.folders():
         context.draft.storage.delete(folder)
