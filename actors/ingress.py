@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
+from gristmill.inference.stats import EngineStats
+from gristmill.serving.access import FrontSettings
 from gristmill.serving.app import build_app
 from gristmill.serving.exchange import Generation, ModelCard, Piece, Refusal
 
@@ -44,6 +46,13 @@ class HandleBackend:
         finally:
             pieces.cancel()  # type: ignore[no-untyped-call]
 
+    async def loads(self) -> Mapping[str, Sequence[EngineStats]]:
+        """Ask every replica of every model."""
+        return {
+            name: await handle.broadcast("load").results_async()
+            for name, handle in self._handles.items()
+        }
+
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what the model was made from."""
         found: Mapping[str, Any] = await self._handles[model].lineage.remote()
@@ -64,8 +73,11 @@ class HandleBackend:
 class Ingress:
     """The deployment's class; it holds no state."""
 
-    def __init__(self, handles: Mapping[str, DeploymentHandle[Any]]) -> None:
+    def __init__(
+        self, handles: Mapping[str, DeploymentHandle[Any]], settings: FrontSettings
+    ) -> None:
         self._backend = HandleBackend(handles)
+        self._settings = settings
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return build_app(self._backend)
+        return build_app(self._backend, self._settings)

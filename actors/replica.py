@@ -9,9 +9,11 @@ from typing import Any
 
 from ray.util.metrics import Gauge
 
+from gristmill.inference.stats import EngineStats
 from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits, ModelHost
+from gristmill.serving.lookups import Repeats, lookups
 
 log = logging.getLogger("ray.serve")
 
@@ -27,6 +29,7 @@ class ReplicaSettings:
     follower: Follower
     follow_s: float
     limits: HostLimits
+    repeats: Repeats
 
 
 class Replica:
@@ -65,6 +68,10 @@ class Replica:
         """Return the text of token ids."""
         return self._host.decode(tokens)
 
+    async def load(self) -> EngineStats:
+        """Return what the engine is doing and has done."""
+        return self._host.stats()
+
     async def num_held_blocks(self) -> int:
         """Return the cache blocks that requests hold now."""
         return self._host.stats().num_held_blocks
@@ -75,8 +82,10 @@ class Replica:
             raise self._host.failure
 
     def _exchange(self, label: str) -> None:
-        folder, summary = self._settings.follower.fetch(label)
-        self._host.exchange(folder, label, summary)
+        follower = self._settings.follower
+        folder, summary = follower.fetch(label)
+        repeats, context = lookups(follower.fetch_index(label), self._settings.repeats)
+        self._host.exchange(folder, label, summary, watcher=repeats, repositories=context)
 
     async def _follow(self) -> None:
         """Look for another promoted version, again and again; a failed look costs nothing."""

@@ -31,10 +31,12 @@ from gristmill.artifacts import Artifact, Store
 from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import ClusterError, RecipeError
 from gristmill.pipeline import POOLS, steps_of
+from gristmill.serving.access import FrontSettings, read_keys
 from gristmill.serving.config import ServeSection
 from gristmill.serving.exchange import Kind
 from gristmill.serving.following import Follower
 from gristmill.serving.host import HostLimits
+from gristmill.serving.lookups import Repeats
 from jobs.endpoint import check_completion, check_free, endpoint_of
 from jobs.pool import Pool
 from jobs.recipe_files import load_recipe
@@ -123,8 +125,20 @@ def application(
         graceful_shutdown_timeout_s=section.request_timeout_s,
         ray_actor_options={"num_cpus": 0, "label_selector": dict(label_selector)},
     )
-    built: serve.Application = front.bind(replicas)
+    built: serve.Application = front.bind(replicas, front_settings(section))
     return built
+
+
+def front_settings(section: ServeSection) -> FrontSettings:
+    """Return what the front is told; keys are read here and go on as digests. Raises RecipeError."""
+    return FrontSettings(
+        keys=read_keys(Path(section.keys).expanduser()) if section.keys else (),
+        max_body_bytes=section.max_body_bytes,
+        cors_origins=section.cors_origins,
+        audit=section.audit,
+        aliases=dict(section.aliases),
+        lenient=section.lenient,
+    )
 
 
 def build(arguments: Mapping[str, Any]) -> serve.Application:
@@ -155,6 +169,9 @@ def _replica(
         timeout_s=section.request_timeout_s,
         bf16=section.precision == "bf16",
         threads=section.threads,
+        int8=section.weights == "int8",
+        overcommit=section.overcommit,
+        draft_tokens=section.draft_tokens,
     )
     cache = Path(tempfile.gettempdir()) / "gristmill" / "models"
     settings = ReplicaSettings(
@@ -163,6 +180,7 @@ def _replica(
         follower=Follower(store_url, model.artifact.label, cache),
         follow_s=section.follow_s,
         limits=limits,
+        repeats=Repeats(section.repeats, section.repeat_words),
     )
     deployment: Any = serve.deployment(
         Replica,

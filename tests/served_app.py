@@ -10,9 +10,12 @@ from pathlib import Path
 
 import uvicorn
 
+from gristmill.serving.access import FrontSettings
 from gristmill.serving.app import build_app
 from gristmill.serving.host import HostLimits, ModelHost
 from gristmill.serving.local import LocalBackend
+from gristmill.serving.provenance import Watcher
+from gristmill.serving.repositories import Repositories
 from tests.model_folder import tiny_model
 
 LINEAGE = {
@@ -41,16 +44,25 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, limits: HostLimits | None = None) -> Iterator[Served]:
+def served(
+    folder: Path,
+    limits: HostLimits | None = None,
+    settings: FrontSettings | None = None,
+    watcher: Watcher | None = None,
+    repositories: Repositories | None = None,
+) -> Iterator[Served]:
     """Serve a completion model `tiny` and a chat model `tiny-chat`; end them on leaving."""
     limits = limits or HostLimits(max_batch=4, max_queued=4, cache_tokens=8192, threads=1)
     completion = ModelHost("tiny", "completion", limits)
-    completion.exchange(tiny_model(folder / "completion"), "tiny@1", LINEAGE)
+    completion.exchange(
+        tiny_model(folder / "completion"), "tiny@1", LINEAGE,
+        watcher=watcher, repositories=repositories,
+    )  # fmt: skip
     chat = ModelHost("tiny-chat", "chat", limits)
     chat.exchange(tiny_model(folder / "chat", seed=7, max_position=1024), "tiny-chat@1", LINEAGE)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        app = build_app(LocalBackend([completion, chat]))
+        app = build_app(LocalBackend([completion, chat]), settings)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -49,12 +49,20 @@ class RequestError(GristmillError):
     """A request is wrong. `status` is the HTTP status, `param` the field, `code` OpenAI's error code."""
 
     def __init__(
-        self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
+        """`retry_after_s` is when the same request may succeed, for 429 and 503."""
         super().__init__(message)
         self.status = status
         self.param = param
         self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class ClusterError(GristmillError):

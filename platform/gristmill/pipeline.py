@@ -24,6 +24,7 @@ VERSIONS = {
     "corpus": 2,
     "tokenizer": 1,
     "tokens": 1,
+    "index": 1,
     "pretrain": 1,
     "extend": 1,
     "finetune": 1,
@@ -40,6 +41,7 @@ POOLS = {
     "corpus": "data",
     "tokenizer": "data",
     "tokens": "data",
+    "index": "data",
     "pretrain": "train",
     "extend": "train",
     "finetune": "train",
@@ -95,6 +97,10 @@ def steps_of(
     graph.add("corpus", "corpus", corpus, (), sources=sources)
     given = {"from_model": content_digest(recipe.tokenizer.from_model)}
     graph.add("tokenizer", "tokenizer", {**recipe.tokenizer.identity(), **given}, ("corpus",))
+    indexes: tuple[str, ...] = ()
+    if recipe.index is not None:
+        graph.add("index", "index", recipe.index.identity(), ("corpus",))
+        indexes = ("index",)
     models: list[str] = []
     if recipe.pretrain is not None:
         graph.add_tokens("tokens", recipe)
@@ -115,7 +121,7 @@ def steps_of(
         config = {**recipe.evaluate.identity(), "seed": recipe.seed}
         graph.add("evaluate", "evaluate", config, ("corpus", "tokenizer", *models))
     if recipe.serve is not None:
-        graph.add("serve", "serve", recipe.serve.identity(), tuple(models))
+        graph.add("serve", "serve", recipe.serve.identity(), (*models, *indexes))
     return graph.steps
 
 

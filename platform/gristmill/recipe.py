@@ -21,6 +21,7 @@ from gristmill.evaluation.config import EvaluateSection
 from gristmill.model.config import ModelSection
 from gristmill.section import Section
 from gristmill.serving.config import ServeSection
+from gristmill.serving.index_config import IndexSection
 from gristmill.tokens.config import TokenizerSection, TokensSection
 from gristmill.training.config import (
     ExtendSection,
@@ -40,6 +41,7 @@ class Recipe(Section):
     tokenizer: TokenizerSection = TokenizerSection()
     tokens: TokensSection = TokensSection()
     model: ModelSection = ModelSection()
+    index: IndexSection | None = None
     pretrain: PretrainSection | None = None
     extend: ExtendSection | None = None
     finetune: FinetuneSection | None = None

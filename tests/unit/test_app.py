@@ -159,7 +159,8 @@ def test_a_long_prompt_is_cut_where_that_is_asked(client):
         model="tiny", prompt="p" * 900, suffix="s" * 900, max_tokens=12,
         extra_body={"truncate_prompt_tokens": -1},
     )  # fmt: skip
-    assert found.usage.prompt_tokens == 512 - 12
+    # what is cut begins at a multiple of 64 of the prefix's tokens, so that the cache keeps knowing it
+    assert 512 - 12 - 64 < found.usage.prompt_tokens <= 512 - 12
 
 
 def test_special_texts_are_text_beside_a_suffix_and_tokens_without(client):

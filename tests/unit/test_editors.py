@@ -47,8 +47,10 @@ def test_codestral_asks_like_a_completion_and_reads_a_chat(
 
 
 def test_codestral_refuses_by_name(client: httpx.Client) -> None:
-    answer = client.post("/v1/fim/completions", json={"prompt": "x", "min_tokens": 5})
-    assert answer.status_code == 400 and "min_tokens" in answer.json()["error"]["message"]
+    answer = client.post("/v1/fim/completions", json={"prompt": "x", "n": 5})
+    said = answer.json()
+    assert answer.status_code == 400 and said["object"] == "error"
+    assert "'n'" in said["message"] and said["param"] == "n"
 
 
 def test_tabby_s_segments_on_openai_s_path(client: httpx.Client) -> None:
@@ -96,6 +98,4 @@ def test_openai_s_controls_do_something(client: httpx.Client) -> None:
     both = {str(one): 60, str(other): 59}
     assert set(text(logit_bias=both)) == {"x", "y"}
     assert text(logit_bias=both, frequency_penalty=2) != text(logit_bias=both)
-    refused = client.post("/v1/completions", json={**asked, "echo": True, "logprobs": 1})
-    assert refused.status_code == 400 and "echo" in refused.text
     assert client.post("/v1/completions", json={**asked, "logit_bias": {"x": 1}}).status_code == 400

@@ -14,7 +14,7 @@ def _step(scheduler: Scheduler) -> list[tuple[str, int]]:
     chunks = scheduler.plan()
     for chunk in chunks:
         completes = chunk.completes
-        scheduler.computed(chunk)
+        scheduler.computed(chunk.sequence, chunk.num_tokens)
         if completes:
             chunk.sequence.tokens.append(0)
     return [(chunk.sequence.request_id, chunk.num_tokens) for chunk in chunks]

@@ -54,7 +54,7 @@ class PagedAttention:
     def __init__(self, cache: PagedCache, chunks: Rows[Chunk]) -> None:
         self.cache = cache
         device = cache.device
-        singles = [chunk for chunk in chunks if chunk.num_tokens == 1]
+        singles = [chunk for chunk in chunks if chunk.width == 1]
         assert singles == list(chunks[: len(singles)]), "single-token chunks come first"
         self.num_singles = len(singles)
         self.prefills = [_Prefill(chunk, device) for chunk in chunks[len(singles) :]]
@@ -90,8 +90,8 @@ class _Prefill:
 
     def __init__(self, chunk: Chunk, device: torch.device) -> None:
         sequence = chunk.sequence
-        self.num_tokens = chunk.num_tokens
-        self.end = sequence.num_computed + chunk.num_tokens
+        self.num_tokens = chunk.width
+        self.end = sequence.num_computed + chunk.width
         self.blocks = torch.tensor(sequence.blocks, device=device)
         self.seen_TL: Tensor | None = None
         if sequence.num_computed:
@@ -116,7 +116,7 @@ class _Prefill:
 
 def _slots(chunk: Chunk) -> list[int]:
     sequence = chunk.sequence
-    positions = range(sequence.num_computed, sequence.num_computed + chunk.num_tokens)
+    positions = range(sequence.num_computed, sequence.num_computed + chunk.width)
     return [sequence.blocks[at // BLOCK] * BLOCK + at % BLOCK for at in positions]
 
 

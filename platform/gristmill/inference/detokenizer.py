@@ -25,9 +25,10 @@ class Detokenizer:
         """Say whether a stop string was found."""
         return bool(self.stopping_word)
 
-    def push(self, token: int) -> str:
-        """Add a token and return the text that is now certain."""
-        return self._show(self._decoder.decode(self._token_bytes(token)), last=False)
+    def push(self, token: int, *, stops: bool = True) -> str:
+        """Add a token and return the text that is now certain; `stops`: stop strings count already."""
+        text = self._decoder.decode(self._token_bytes(token))
+        return self._show(text, last=False) if stops else text
 
     def finish(self) -> str:
         """Return what still waits; a character left incomplete becomes U+FFFD."""

@@ -12,15 +12,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gristmill.errors import ModelError, RequestError
 from gristmill.inference.blocks import BLOCK, BlockPool
 from gristmill.inference.cache import PagedAttention, PagedCache
 from gristmill.inference.detokenizer import Detokenizer
+from gristmill.inference.packing import pack
 from gristmill.inference.sampling import SamplingParams, TokenLogprob, logprobs, sample
 from gristmill.inference.scheduler import Chunk, Scheduler
 from gristmill.inference.sequence import FinishReason
 from gristmill.inference.sequence import Sequence as Request
+from gristmill.inference.stats import EngineStats
 from gristmill.inference.steering import steer
 from gristmill.model.folder import load_model
 from gristmill.model.llama import Llama
@@ -41,6 +44,10 @@ class Delta:
     """Prompt tokens that were in the cache already."""
     stopping_word: str = ""
     """The stop text that ended the answer, where one did."""
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the prompt's second token and on; told once, with the first token."""
+    queued_s: float = 0.0
+    """How long the request waited before any of it was computed."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,6 @@ class Completion:
     logprobs: tuple[TokenLogprob, ...] = field(default=())
     num_prompt: int = 0
     num_cached: int = 0
-
-
-@dataclass(frozen=True)
-class EngineStats:
-    """What an engine is doing, and has done since it was made."""
-
-    num_waiting: int
-    num_running: int
-    num_held_blocks: int
-    num_blocks: int
-    num_steps: int
-    num_prompt_tokens: int
-    num_cached_tokens: int
-    num_output_tokens: int
 
 
 class TorchEngine:
@@ -82,6 +75,9 @@ class TorchEngine:
         step_tokens: int = 512,
         cache_tokens: int = 65536,
         prefix_cache: bool = True,
+        overcommit: bool = False,
+        draft_tokens: int = 0,
+        draft_batch: int = 4,
     ) -> None:
         """`num_tokens` is the number of ids the tokenizer has; rows above it are never chosen."""
         self.model = model.eval()
@@ -93,9 +89,18 @@ class TorchEngine:
         num_blocks = max(1, cache_tokens // BLOCK)
         self._cache = PagedCache(model.config, num_blocks, weight.dtype, weight.device)
         self._pool = BlockPool(num_blocks)
-        self._scheduler = Scheduler(self._pool, max_batch, step_tokens, prefix_cache)
+        self._scheduler = Scheduler(
+            self._pool,
+            max_batch,
+            step_tokens,
+            prefix_cache,
+            overcommit,
+            draft_tokens,
+            draft_batch,
+        )
         self._requests: dict[str, Request] = {}
         self._counts = {"steps": 0, "prompt": 0, "cached": 0, "output": 0}
+        self._drafts = {"num_drafts": 0, "num_draft_tokens": 0, "num_accepted_tokens": 0}
 
     @staticmethod
     def from_folder(
@@ -106,17 +111,26 @@ class TorchEngine:
         cache_tokens: int = 65536,
         dtype: torch.dtype = torch.float32,
         device: str | None = None,
+        overcommit: bool = False,
+        draft_tokens: int = 0,
+        int8: bool = False,
     ) -> TorchEngine:
-        """Load a Hugging Face Llama folder with its tokenizer. Raises ModelError."""
+        """Load a Hugging Face Llama folder with its tokenizer. Raises ModelError.
+
+        `int8` packs the matrices into bytes, on a CPU: see `packing`.
+        """
         tokenizer = Tokenizer.load(folder)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model = load_model(folder, dtype=dtype).to(place)
         return TorchEngine(
-            load_model(folder, dtype=dtype).to(place),
+            pack(model) if int8 else model,
             visible_bytes(tokenizer),
             num_tokens=tokenizer.num_tokens,
             max_batch=max_batch,
             step_tokens=step_tokens,
             cache_tokens=cache_tokens,
+            overcommit=overcommit,
+            draft_tokens=draft_tokens,
         )
 
     @property
@@ -149,7 +163,7 @@ class TorchEngine:
         detokenizer = Detokenizer(self._token_bytes, params.stop)
         request = Request(request_id, list(tokens), len(tokens), params, detokenizer)
         self._requests[request_id] = request
-        self._scheduler.waiting.append(request)
+        self._scheduler.add(request)
 
     def abort(self, request_id: str) -> None:
         """Drop a request and free its blocks; nothing happens when it is not there any more."""
@@ -160,7 +174,7 @@ class TorchEngine:
     @torch.inference_mode()
     def step(self) -> list[Delta]:
         """Compute one step and return what it added; an empty list when nothing finished prefill."""
-        chunks = sorted(self._scheduler.plan(), key=lambda chunk: chunk.num_tokens > 1)
+        chunks = sorted(self._scheduler.plan(), key=lambda chunk: chunk.width > 1)
         if not chunks:
             return []
         self._counts["steps"] += 1
@@ -171,27 +185,66 @@ class TorchEngine:
             torch.tensor(positions, device=self._device),
             attend,
         )
-        ends: list[int] = []
-        asking: list[Request] = []
+        rows: list[int] = []
+        asking: list[Chunk] = []
         at = 0
         for chunk in chunks:
-            at += chunk.num_tokens
+            if chunk.sequence.params.prompt_logprobs:
+                self._score(chunk, hidden_NC[at : at + chunk.num_tokens])
             if chunk.completes:
-                ends.append(at - 1)
-                asking.append(chunk.sequence)
-            self._scheduler.computed(chunk)
-        if not asking:
-            return []
-        logits_RV = self.model.logits(hidden_NC[ends])[:, : self.num_tokens]
-        params = [request.params for request in asking]
-        histories = [(request.tokens, request.num_prompt) for request in asking]
+                rows += range(at + chunk.num_tokens - 1, at + chunk.width)
+                asking.append(chunk)
+            at += chunk.width
+        for chunk in chunks:
+            self._scheduler.computed(chunk.sequence, chunk.num_tokens)
+        return self._choose(asking, hidden_NC[rows]) if asking else []
+
+    def _choose(self, asking: Sequence[Chunk], hidden_RC: Tensor) -> list[Delta]:
+        """Choose the tokens after each chunk: one, and one more for each token of a draft that held."""
+        logits_RV = self.model.logits(hidden_RC)[:, : self.num_tokens]
+        cases = [(chunk.sequence, i) for chunk in asking for i in range(len(chunk.draft) + 1)]
+        drafts = {chunk.sequence.request_id: chunk.draft for chunk in asking}
+        params = [request.params for request, _ in cases]
+        histories = [
+            ([*request.tokens, *drafts[request.request_id][:i]] if i else request.tokens,
+             request.num_prompt)
+            for request, i in cases
+        ]  # fmt: skip
         steered_RV = steer(logits_RV, params, histories)
-        chosen = sample(steered_RV, params, [request.num_output for request in asking])
+        chosen = sample(steered_RV, params, [request.num_output + i for request, i in cases])
         known = logprobs(logits_RV, chosen, params)
-        return [
-            self._advance(request, token, found)
-            for request, token, found in zip(asking, chosen, known, strict=True)
-        ]
+        deltas: list[Delta] = []
+        row = 0
+        for chunk in asking:
+            request, draft = chunk.sequence, chunk.draft
+            num_held = 0
+            for i in range(len(draft) + 1):
+                token = chosen[row + i]
+                deltas.append(self._advance(request, token, known[row + i]))
+                if request.finish_reason is not None or i == len(draft) or token != draft[i]:
+                    break
+                num_held += 1
+                self._scheduler.computed(request, 1)
+            row += len(draft) + 1
+            if draft:
+                request.lookup.told(num_held)
+                self._drafts["num_drafts"] += 1
+                self._drafts["num_draft_tokens"] += len(draft)
+                self._drafts["num_accepted_tokens"] += num_held
+        return deltas
+
+    def _score(self, chunk: Chunk, hidden_TC: Tensor) -> None:
+        """Keep the log probabilities of the prompt's tokens after those of a chunk."""
+        request = chunk.sequence
+        start = max(request.num_computed, len(request.prompt_logprobs))
+        end = min(request.num_computed + chunk.num_tokens, request.num_prompt - 1)
+        if start >= end:
+            return
+        first = start - request.num_computed
+        logits_TV = self.model.logits(hidden_TC[first : first + end - start])
+        tokens = request.tokens[start + 1 : end + 1]
+        found = logprobs(logits_TV[:, : self.num_tokens], tokens, [request.params] * len(tokens))
+        request.prompt_logprobs += [value for value in found if value is not None]
 
     def complete(
         self, prompts: Iterable[Sequence[int]], params: SamplingParams
@@ -220,6 +273,11 @@ class TorchEngine:
             num_prompt_tokens=self._counts["prompt"],
             num_cached_tokens=self._counts["cached"],
             num_output_tokens=self._counts["output"],
+            num_preemptions=self._scheduler.num_preemptions,
+            num_queued_tokens=sum(
+                request.num_left for request in self._requests.values() if request.num_left > 1
+            ),
+            **self._drafts,
         )
 
     def _advance(self, request: Request, token: int, found: TokenLogprob | None) -> Delta:
@@ -233,7 +291,8 @@ class TorchEngine:
         if token in request.params.stop_ids:
             request.finish_reason = "stop"
         else:
-            text = request.detokenizer.push(token)
+            counts = request.num_output + 1 >= request.params.min_tokens
+            text = request.detokenizer.push(token, stops=counts)
             if request.detokenizer.stopped:
                 request.finish_reason = "stop"
             elif request.num_output + 1 >= request.params.max_tokens:
@@ -252,6 +311,8 @@ class TorchEngine:
             request.num_prompt,
             request.num_cached,
             request.detokenizer.stopping_word,
+            tuple(request.prompt_logprobs) if first else (),
+            max(0.0, request.started_s - request.arrived_s),
         )
 
 
@@ -282,7 +343,7 @@ def _flatten(chunks: Sequence[Chunk]) -> tuple[list[int], list[int]]:
     positions: list[int] = []
     for chunk in chunks:
         start = chunk.sequence.num_computed
-        end = start + chunk.num_tokens
-        tokens += chunk.sequence.tokens[start:end]
-        positions += range(start, end)
+        tokens += chunk.sequence.tokens[start : start + chunk.num_tokens]
+        tokens += chunk.draft
+        positions += range(start, start + chunk.width)
     return tokens, positions

@@ -41,6 +41,12 @@ class SamplingParams:
     """Tokens that end the answer and are not part of it."""
     logprobs: int | None = None
     """Log probabilities of the chosen token and of this many most probable ones; None is none."""
+    prompt_logprobs: bool = False
+    """Those of the prompt's tokens too, as many alternatives each."""
+    min_tokens: int = 0
+    """Before so many tokens nothing stops the answer: neither stop tokens nor stop texts."""
+    priority: int = 0
+    """Higher is more important: it comes in first and is thrown out last."""
 
     @property
     def steers(self) -> bool:

@@ -1,16 +1,18 @@
 """One request inside the engine: its tokens, its blocks, and how far it has been computed."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Literal
 
 from gristmill.inference.blocks import BLOCK, block_hashes
 from gristmill.inference.detokenizer import Detokenizer
-from gristmill.inference.sampling import SamplingParams
+from gristmill.inference.draft import Lookup
+from gristmill.inference.sampling import SamplingParams, TokenLogprob
 
 FinishReason = Literal["stop", "length", "abort"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Sequence:
     """A prompt and what has been produced after it."""
 
@@ -29,6 +31,12 @@ class Sequence:
     num_cached: int = 0
     """Prompt tokens that were there before this request came."""
     finish_reason: FinishReason | None = None
+    lookup: Lookup = field(default_factory=Lookup)
+    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)
+    """Of the prompt's second token and on, as far as they are computed, where they are asked for."""
+    arrived_s: float = field(default_factory=time.monotonic)
+    started_s: float = 0.0
+    """When its first token was computed; 0 before."""
 
     @property
     def num_output(self) -> int:

@@ -5,6 +5,7 @@
     frequency    takes off so much for each time the answer holds the token
     presence     takes off so much once, if the answer holds it
     bias         is added as given
+    min tokens   no stop token is chosen before the answer has so many
 
 Log probabilities are told before any of this. A row's result depends on its own request alone.
 """
@@ -24,14 +25,25 @@ def steer(
     histories: Sequence[tuple[Sequence[int], int]],
 ) -> Tensor:
     """Return the logits to choose from; `histories[r]` is (prompt and answer, length of the prompt)."""
-    bent = [row for row, wanted in enumerate(params) if wanted.steers]
+    bent = [
+        row
+        for row, wanted in enumerate(params)
+        if wanted.steers or _is_short(wanted, histories[row])
+    ]
     if not bent:
         return logits_RV
     logits_RV = logits_RV.clone()
     for row in bent:
         tokens, num_prompt = histories[row]
         _bend(logits_RV[row], params[row], tokens, num_prompt)
+        if _is_short(params[row], histories[row]):
+            ends = [token for token in params[row].stop_ids if token < logits_RV.shape[1]]
+            logits_RV[row, _ids(ends, logits_RV)] = -torch.inf
     return logits_RV
+
+
+def _is_short(params: SamplingParams, history: tuple[Sequence[int], int]) -> bool:
+    return len(history[0]) - history[1] < params.min_tokens
 
 
 def _bend(logits_V: Tensor, params: SamplingParams, tokens: Sequence[int], num_prompt: int) -> None:

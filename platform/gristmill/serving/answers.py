@@ -242,5 +242,5 @@ def _chat_logprobs(found: Sequence[ShownLogprob]) -> Mapping[str, Any] | None:
     return {"content": content, "refusal": None}
 
 
-def _token(text: str, value: float) -> dict[str, Any]:
+def _token(text: str, value: float | None) -> dict[str, Any]:
     return {"token": text, "logprob": value, "bytes": list(text.encode())}

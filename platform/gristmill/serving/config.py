@@ -35,6 +35,12 @@ class ServeSection(Section):
     max_new_tokens: int = Field(1024, ge=1)
     request_timeout_s: float = Field(120.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    weights: Literal["plain", "int8"] = "plain"
+    """`int8` packs the matrices into bytes on a CPU: faster single answers, rounded weights."""
+    overcommit: bool = False
+    """Let requests in by their prompts' size; one may be thrown back to wait when the cache is full."""
+    draft_tokens: int = Field(4, ge=0, le=16)
+    """Most tokens guessed from the prompt in a step; answers stay the same, 0 guesses none."""
     threads: int = Field(1, ge=1)
     """CPU threads of a replica's engine; leave a core to Ray."""
     replica_cpus: float = Field(0.5, ge=0)
@@ -42,6 +48,22 @@ class ServeSection(Section):
     replica_gpus: float = Field(0.0, ge=0)
     follow_s: float = Field(10.0, gt=0)
     """Seconds between looks at the promoted tag; a new one is swapped in between two steps."""
+
+    keys: str | None = None
+    """A keys file (`gristmill.serving.access`); without one everybody may ask."""
+    max_body_bytes: int = Field(4 * 2**20, ge=1024)
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask: `*`, `localhost`, or whole origins."""
+    audit: Literal["none", "requests", "texts"] = "none"
+    """`requests` logs who asked what, without code; `texts` logs prompts and answers too."""
+    aliases: dict[str, str] = Field(default_factory=dict)
+    """Other names that clients may use, each for a model's id or for `completion` or `chat`."""
+    lenient: bool = False
+    """Ignore fields that are not carried out, and name them in `X-Gristmill-Ignored`."""
+    repeats: Literal["report", "block", "ignore"] = "report"
+    """What is done about an answer that repeats the corpus word for word; needs the `index` stage."""
+    repeat_words: int = Field(64, ge=24)
+    """From how many words and signs in a row on."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

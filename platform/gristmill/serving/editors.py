@@ -7,23 +7,24 @@ DeepSeek's (`POST /beta/completions`) is OpenAI's to the letter and needs nothin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gristmill import __version__
 from gristmill.serving.answers import ChatAnswer, CompletionAnswer, frame
 from gristmill.serving.exchange import Generation, ModelCard, Piece
+from gristmill.serving.options import EditorOptions
 from gristmill.serving.protocols import MAX_STOPS
 
 TABBY_TEMPERATURE = 0.1
 
 
-class CodestralBody(BaseModel):
+class CodestralBody(EditorOptions):
     """`POST /v1/fim/completions`."""
 
     model_config = ConfigDict(extra="ignore")
-    neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"min_tokens": (None, 0), "n": (None, 1)}
+    neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"n": (None, 1)}
 
     model: str | None = None
     prompt: str
@@ -31,7 +32,8 @@ class CodestralBody(BaseModel):
     max_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=1.5)
     top_p: float | None = Field(None, gt=0, le=1)
-    random_seed: int | None = None
+    min_tokens: int | None = Field(None, ge=0)
+    random_seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: str | list[str] | None = None
     stream: bool | None = None
 
@@ -50,10 +52,12 @@ class CodestralBody(BaseModel):
             prompts=(self.prompt,),
             suffix=self.suffix or "",
             max_tokens=self.max_tokens,
+            min_tokens=self.min_tokens or 0,
             temperature=0.7 if self.temperature is None else self.temperature,
             top_p=1.0 if self.top_p is None else self.top_p,
             seed=self.random_seed,
             stop=tuple(text for text in stops[:MAX_STOPS] if text),
+            **self.editing(rules=True),
         )
 
 
@@ -99,16 +103,15 @@ class Segments(BaseModel):
     relevant_snippets_from_recently_opened_files: list[Snippet] | None = None
 
 
-class TabbyBody(BaseModel):
+class TabbyBody(EditorOptions):
     """`POST /v1/completions` with `segments`."""
 
     model_config = ConfigDict(extra="ignore")
     neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"mode": (None, "standard")}
 
     segments: Segments
-    language: str | None = None
     temperature: float | None = Field(None, ge=0)
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
 
     model: ClassVar[None] = None
     n: ClassVar[int] = 1
@@ -126,11 +129,11 @@ class TabbyBody(BaseModel):
         return Generation(
             prompts=(asked.prefix,),
             suffix=asked.suffix or "\n",
-            file_path=asked.filepath,
             extra=tuple((snippet.filepath, snippet.body) for snippet in snippets),
             temperature=TABBY_TEMPERATURE if self.temperature is None else self.temperature,
             seed=self.seed,
             keep_tokens=-1,
+            **{**self.editing(rules=True), "file_path": asked.filepath or self.file_path},
         )
 
 

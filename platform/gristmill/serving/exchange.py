@@ -12,8 +12,25 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from gristmill.errors import RequestError
+from gristmill.inference.stats import EngineStats
 
 Kind = Literal["completion", "chat"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which of the rules of `shaping` hold; a line is one line, a block more."""
+
+    extent: Literal["auto", "line", "block"] = "auto"
+    """`auto` looks at the text around the cursor."""
+    suffix: bool = True
+    """End where the answer begins to repeat what follows the cursor."""
+    indent: bool = True
+    """End where a line is indented less than the block that the cursor is in."""
+    keywords: bool = True
+    """End where something new begins at the left edge, by the language's words."""
+    repeats: bool = True
+    """End where a line is written again and again."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,22 @@ class Generation:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
+    stop_ids: tuple[int, ...] = ()
+    """Tokens that end an answer, beside the special ones."""
+    min_tokens: int = 0
+    """An answer has at least so many tokens: before, nothing stops it."""
+    timeout_s: float | None = None
+    """When the asker has no more use for an answer; never later than the endpoint's own limit."""
+    rules: Rules | None = None
+    """How an answer is made fit for an editor; None leaves it as the model wrote it."""
+    anchored: bool = False
+    """Put the hole at the start of the line, and force what is typed of the line after it."""
+    language: str | None = None
+    """Of the file, where its path does not say it."""
+    repository: str | None = None
+    """Whose index gives other files; see `recent` and `index`."""
+    recent: tuple[str, ...] = ()
+    """Paths opened lately, the last one first; they come into the context after declarations."""
     ignore_eos: bool = False
     """Go on to `max_tokens` whatever token comes; for measuring."""
     keep_tokens: int | None = None
@@ -57,8 +90,26 @@ class ShownLogprob:
     """A token as shown to the user, with its log probability and the alternatives."""
 
     token: str
-    logprob: float
+    logprob: float | None
+    """None for a first token, before which nothing is."""
     top: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where text of an answer stands in the training corpus, word for word."""
+
+    repository: str
+    revision: str
+    licence: str
+    path: str
+    num_words: int
+    """Words and signs in a row that are the same; the least that is sure."""
+    start: int
+    """Of the text in the answer, in characters, and `end`."""
+    end: int
+    num_repositories: int = 1
+    """Repositories of the corpus that have the same text."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +125,11 @@ class Piece:
     num_cached: int = 0
     stopping_word: str = ""
     """The stop text that ended the choice, where one did."""
+    queued_s: float = 0.0
+    """How long the request waited before any of it was computed."""
+    sources: tuple[Source, ...] = ()
+    """Told with a choice's last piece."""
+    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,15 +140,22 @@ class Refusal:
     status: int
     param: str | None = None
     code: str | None = None
+    retry_after_s: float | None = None
 
     @staticmethod
     def of(error: RequestError) -> Refusal:
         """Return the error as a value."""
-        return Refusal(str(error), error.status, error.param, error.code)
+        return Refusal(str(error), error.status, error.param, error.code, error.retry_after_s)
 
     def error(self) -> RequestError:
         """Return the value as an error."""
-        return RequestError(self.message, status=self.status, param=self.param, code=self.code)
+        return RequestError(
+            self.message,
+            status=self.status,
+            param=self.param,
+            code=self.code,
+            retry_after_s=self.retry_after_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +182,9 @@ class Backend(Protocol):
 
     def generate(self, model: str, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
         """Answer; a `Refusal` is the last item. Closing the iterator aborts."""
+
+    async def loads(self) -> Mapping[str, Sequence[EngineStats]]:
+        """Return what the engines of each model's replicas are doing and have done."""
 
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what a model was made from."""

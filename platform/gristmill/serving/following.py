@@ -42,6 +42,26 @@ class Follower:
             folder = artifact.storage.download(MODEL_FOLDER, target)
         return folder, self._summary(artifact)
 
+    def fetch_index(self, label: str) -> Path | None:
+        """Return the local folder of the index of the corpus that a version was made from, if it is made.
+
+        Raises StoreError.
+        """
+        store = Store.open(self.store_url)
+        lineage = walk_back(store, store.get(label))
+        references = [ancestor.reference for ancestor in lineage.ancestors]
+        corpora = {one.fingerprint for one in references if one.stage == "corpus"}
+        for artifact in store.list():
+            record = artifact.record
+            made_from = {one.fingerprint for one in record.inputs.values()}
+            if record.stage == "index" and not record.removed and made_from & corpora:
+                local = artifact.storage.local()
+                if local is not None:
+                    return local
+                target = self.cache / record.name / record.version
+                return target if target.is_dir() else artifact.storage.download("", target)
+        return None
+
     def lineage(self, label: str) -> Mapping[str, Any]:
         """Return all that a version was made from. Raises StoreError."""
         store = Store.open(self.store_url)

@@ -19,11 +19,15 @@ from typing import Any
 import torch
 
 from gristmill.errors import RequestError
-from gristmill.inference.engine import Delta, EngineStats, TorchEngine
+from gristmill.inference.engine import TorchEngine
 from gristmill.inference.loop import EngineLoop
-from gristmill.inference.sampling import SamplingParams, TokenLogprob
-from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal, ShownLogprob
+from gristmill.inference.sampling import SamplingParams
+from gristmill.inference.stats import EngineStats
+from gristmill.serving.choices import Choices
+from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
+from gristmill.serving.provenance import Watcher
 from gristmill.serving.rendering import check_ids, render
+from gristmill.serving.repositories import Repositories
 from gristmill.tokens.tokenizer import Tokenizer
 
 DEFAULT_TOKENS = 64
@@ -42,6 +46,11 @@ class HostLimits:
     max_new_tokens: int = 1024
     timeout_s: float = 120.0
     bf16: bool = False
+    int8: bool = False
+    """Pack the weights into bytes, on a CPU."""
+    overcommit: bool = False
+    draft_tokens: int = 4
+    """Most tokens that are guessed from what is there already; 0 guesses none."""
     threads: int | None = None
 
 
@@ -52,6 +61,8 @@ class _Loaded:
     engine: TorchEngine
     created_s: int
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    watcher: Watcher | None = None
+    repositories: Repositories | None = None
 
 
 class ModelHost:
@@ -65,17 +76,34 @@ class ModelHost:
         self._current: _Loaded | None = None
         self._num_open = 0
 
-    def exchange(self, folder: Path, label: str, lineage: Mapping[str, Any] | None = None) -> None:
-        """Load a model folder and make it current; slow, call it in a thread. Raises ModelError."""
+    def exchange(
+        self,
+        folder: Path,
+        label: str,
+        lineage: Mapping[str, Any] | None = None,
+        *,
+        watcher: Watcher | None = None,
+        repositories: Repositories | None = None,
+    ) -> None:
+        """Load a model folder and make it current; slow, call it in a thread. Raises ModelError.
+
+        `watcher` looks for text of the training corpus, `repositories` give context.
+        """
         engine = TorchEngine.from_folder(
             folder,
             max_batch=self.limits.max_batch,
             step_tokens=self.limits.step_tokens,
             cache_tokens=self.limits.cache_tokens,
             dtype=torch.bfloat16 if self.limits.bf16 else torch.float32,
+            int8=self.limits.int8,
+            overcommit=self.limits.overcommit,
+            draft_tokens=self.limits.draft_tokens,
         )
         tokenizer = Tokenizer.load(folder)
-        self._current = _Loaded(label, tokenizer, engine, int(time.time()), lineage or {})
+        created_s = int(time.time())
+        self._current = _Loaded(
+            label, tokenizer, engine, created_s, lineage or {}, watcher, repositories
+        )
 
     def close(self) -> None:
         """End the engine's thread."""
@@ -123,14 +151,18 @@ class ModelHost:
             yield Refusal.of(error)
         except TimeoutError:
             yield Refusal(
-                f"no complete answer after {self.limits.timeout_s:g} s; ask for fewer tokens",
+                "no complete answer in the time that was given; ask for fewer tokens",
                 status=408,
                 code="timeout",
             )
 
     async def _pieces(self, generation: Generation) -> AsyncGenerator[Piece, None]:
-        deadline = asyncio.get_running_loop().time() + self.limits.timeout_s
+        limit_s = min(self.limits.timeout_s, generation.timeout_s or self.limits.timeout_s)
+        deadline = asyncio.get_running_loop().time() + limit_s
         loaded = self._loaded
+        if generation.repository is not None and loaded.repositories is not None:
+            extra = await asyncio.to_thread(loaded.repositories.extra, generation)
+            generation = replace(generation, extra=(*extra, *generation.extra))
         params = self._params(loaded, generation)
         room = loaded.engine.max_position - params.max_tokens
         prompts = render(loaded.tokenizer, generation, room)
@@ -142,18 +174,15 @@ class ModelHost:
         ]
         self._check_room(len(asked))
         self._num_open += len(asked)
-        budget = _Budget(generation.predict_s, len(asked))
+        choices = Choices(generation, prompts, loaded.tokenizer, loaded.watcher)
         try:
-            if generation.echo:
-                for number in range(len(asked)):
-                    yield Piece(number, _said(generation, number, loaded.tokenizer), 0)
             async with aclosing(self._loop.stream(loaded.engine, asked)) as stream:
-                while budget.has_open:
+                while choices.has_open:
                     async with asyncio.timeout_at(deadline):  # only while waiting, never at a yield
                         found = await anext(stream, None)
                     if found is None:
                         return
-                    piece = budget.within(_piece(*found, loaded.tokenizer))
+                    piece = choices.take(*found)
                     if piece is not None:
                         yield piece
         finally:
@@ -182,7 +211,7 @@ class ModelHost:
         if wanted is None:
             wanted = most if generation.messages else DEFAULT_TOKENS
         return SamplingParams(
-            max_tokens=min(wanted, most),
+            max_tokens=max(1, min(wanted, most)),
             temperature=generation.temperature,
             top_p=generation.top_p,
             top_k=generation.top_k,
@@ -193,8 +222,11 @@ class ModelHost:
             logit_bias=generation.logit_bias,
             stop=generation.stop,
             # a special token always ends an answer: it can only begin something else
-            stop_ids=frozenset() if generation.ignore_eos else special.ids(),
+            stop_ids=frozenset(generation.stop_ids)
+            | (frozenset() if generation.ignore_eos else special.ids()),
+            min_tokens=generation.min_tokens,
             logprobs=generation.logprobs,
+            prompt_logprobs=generation.echo and generation.logprobs is not None,
         )
 
     def _check_room(self, num_asked: int) -> None:
@@ -205,6 +237,7 @@ class ModelHost:
                 f"try again in {RETRY_AFTER_S} s",
                 status=429,
                 code="queue_full",
+                retry_after_s=RETRY_AFTER_S,
             )
 
     @property
@@ -212,42 +245,6 @@ class ModelHost:
         if self._current is None:
             raise RequestError(f"model {self.name} is still loading; try again", status=503)
         return self._current
-
-
-class _Budget:
-    """Ends each choice that has a whole line when its time is over; it is timed from its first token."""
-
-    def __init__(self, limit_s: float | None, num_choices: int) -> None:
-        self._limit_s = limit_s
-        self._open = set(range(num_choices))
-        self._began: dict[int, float] = {}
-        self._has_line: set[int] = set()
-
-    @property
-    def has_open(self) -> bool:
-        """Say whether a choice is still being written."""
-        return bool(self._open)
-
-    def within(self, piece: Piece) -> Piece | None:
-        """Return the piece, its choice ended where its time is over; None when it was ended before."""
-        if piece.index not in self._open:
-            return None
-        now = time.monotonic()
-        spent = now - self._began.setdefault(piece.index, now)
-        if "\n" in piece.text:
-            self._has_line.add(piece.index)
-        late = self._limit_s is not None and spent > self._limit_s
-        if piece.finish_reason is None and late and piece.index in self._has_line:
-            piece = replace(piece, finish_reason="length")
-        if piece.finish_reason is not None:
-            self._open.discard(piece.index)
-        return piece
-
-
-def _said(generation: Generation, number: int, tokenizer: Tokenizer) -> str:
-    """Return the prompt of a choice as text."""
-    prompt = generation.prompts[number // generation.num_choices]
-    return prompt if isinstance(prompt, str) else tokenizer.decode(prompt, skip_special=False)
 
 
 def _fitted(
@@ -258,24 +255,3 @@ def _fitted(
     if generation.max_tokens is not None or left < 1:
         return params
     return replace(params, max_tokens=min(params.max_tokens, left))
-
-
-def _piece(number: int, delta: Delta, tokenizer: Tokenizer) -> Piece:
-    return Piece(
-        index=number,
-        text=delta.text,
-        num_tokens=len(delta.tokens),
-        finish_reason=delta.finish_reason,
-        logprobs=tuple(_shown(found, tokenizer) for found in delta.logprobs),
-        num_prompt=delta.num_prompt,
-        num_cached=delta.num_cached,
-        stopping_word=delta.stopping_word,
-    )
-
-
-def _shown(found: TokenLogprob, tokenizer: Tokenizer) -> ShownLogprob:
-    def text(token: int) -> str:
-        return tokenizer.token_bytes(token).decode("utf-8", errors="replace")
-
-    top = tuple((text(token), value) for token, value in found.top)
-    return ShownLogprob(text(found.token), found.logprob, top)

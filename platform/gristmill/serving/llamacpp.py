@@ -19,15 +19,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from gristmill.errors import RequestError
 from gristmill.serving.answers import frame
 from gristmill.serving.exchange import Generation, ModelCard, Piece
+from gristmill.serving.options import EditorOptions
 from gristmill.serving.protocols import MAX_CHOICES, MAX_STOPS
 
-PATHS = frozenset({"/infill", "/completion", "/props", "/apply-template"})
+PATHS = frozenset({"/infill", "/completion", "/completions", "/props", "/apply-template"})
 """Whose errors come in llama.cpp's form."""
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    429: "rate_limit_error",
     501: "not_supported_error",
     503: "unavailable_error",
 }
@@ -45,7 +47,7 @@ class Extra(BaseModel):
     filename: str = ""
 
 
-class _Options(BaseModel):
+class _Options(EditorOptions):
     """What both routes take; the defaults are that server's."""
 
     model_config = ConfigDict(extra="ignore")
@@ -79,7 +81,7 @@ class _Options(BaseModel):
     logit_bias: _Bias = Field(default_factory=list)
     samplers: list[str] | None = None
     ignore_eos: bool = False
-    seed: int = -1
+    seed: int = Field(-1, ge=-(2**63), lt=2**64)
     stop: list[str] = Field(default_factory=list, max_length=MAX_STOPS)
     stream: bool = False
     t_max_predict_ms: float = 0
@@ -138,6 +140,7 @@ class InfillBody(_Options):
             suffix=self.input_suffix,
             extra=tuple((extra.filename, extra.text) for extra in self.input_extra),
             **self.options(),
+            **self.editing(rules=True),
         )
 
 
@@ -171,7 +174,7 @@ class NativeBody(_Options):
                 "answers; send them in several requests",
                 param="prompt",
             )
-        return Generation(prompts=prompts, **self.options())
+        return Generation(prompts=prompts, **self.options(), **self.editing(rules=False))
 
     def _prompts(self) -> tuple[str | tuple[int, ...], ...]:
         given = self.prompt

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from gristmill.inference.stats import EngineStats
 from gristmill.serving.exchange import Generation, ModelCard, Piece, Refusal
 from gristmill.serving.host import ModelHost
 
@@ -20,6 +21,10 @@ class LocalBackend:
     def generate(self, model: str, generation: Generation) -> AsyncGenerator[Piece | Refusal, None]:
         """Answer from the model's host."""
         return self._hosts[model].answer(generation)
+
+    async def loads(self) -> Mapping[str, Sequence[EngineStats]]:
+        """Return what the hosts' engines say."""
+        return {name: [host.stats()] for name, host in self._hosts.items()}
 
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what the host was told when it loaded the model."""

@@ -5,12 +5,14 @@ changes nothing (many clients send every field); a field we have never heard of 
 add their own. The bodies become a `Generation`; the answers are in `answers.py`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gristmill.errors import RequestError
 from gristmill.serving.exchange import Generation
+from gristmill.serving.options import EditorOptions
 
 MAX_STOPS = 32
 MAX_CHOICES = 32
@@ -20,14 +22,34 @@ _Ids = list[Annotated[int, Field(strict=True)]]
 
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "add_special_tokens": (None, True),
+    "allowed_token_ids": (None, []),
+    "audio": (None,),
+    "bad_words": (None, []),
     "best_of": (None, 0, 1),
     "function_call": (None, "none"),
     "functions": (None, []),
-    "min_tokens": (None, 0),
+    "grammar": (None, ""),
+    "guided_choice": (None,),
+    "guided_grammar": (None,),
+    "guided_json": (None,),
+    "guided_regex": (None,),
+    "include_stop_str_in_output": (None, False),
+    "length_penalty": (None, 1),
+    "logits_processors": (None, []),
     "modalities": (None, ["text"]),
+    "prediction": (None,),
+    "prompt_logprobs": (None,),
+    "reasoning_effort": (None, "none"),
     "response_format": (None, {"type": "text"}),
+    "skip_special_tokens": (None, True),
+    "structured_outputs": (None,),
     "tool_choice": (None, "none", "auto"),
     "tools": (None, []),
+    "typical_p": (None, 0, 1),
+    "use_beam_search": (None, False),
+    "verbosity": (None, "medium"),
+    "web_search_options": (None,),
 }
 """Fields we do not carry out, with the values that ask for nothing."""
 
@@ -57,8 +79,10 @@ class _Body(BaseModel):
     repetition_penalty: float | None = Field(None, gt=0)
     logit_bias: dict[str, float] | None = None
     n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    seed: int | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: str | list[str] | None = None
+    stop_token_ids: _Ids | None = Field(None, max_length=MAX_STOPS)
+    min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -95,6 +119,8 @@ class _Body(BaseModel):
             "logit_bias": _bias(self.logit_bias or {}),
             "seed": self.seed,
             "stop": self.stops(),
+            "stop_ids": tuple(self.stop_token_ids or ()),
+            "min_tokens": self.min_tokens or 0,
             "ignore_eos": bool(self.ignore_eos),
         }
 
@@ -117,13 +143,13 @@ class Asked(Protocol):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class CompletionBody(_Body):
+class CompletionBody(_Body, EditorOptions):
     """`POST /v1/completions`; `suffix` asks for the text between prompt and suffix."""
 
     prompt: str | _Ids | list[str] | list[_Ids] = ""
     suffix: str | None = None
-    file_path: str | None = Field(None, max_length=400)
-    """Ours, optional: the file's path in its repository, so that the model knows where it writes."""
+    max_tokens: int | None = Field(None, ge=0)
+    """0 is of use with `echo` and `logprobs` only: it scores a text."""
     logprobs: int | None = Field(None, ge=0, le=MAX_LOGPROBS)
     echo: bool | None = None
     truncate_prompt_tokens: int | None = Field(None, ge=-1)
@@ -133,12 +159,11 @@ class CompletionBody(_Body):
         """Return what is asked for. Raises RequestError."""
         prompts = _prompts(self.prompt)
         choices = self.n or 1
-        if self.echo and self.logprobs is not None:
+        if self.max_tokens == 0 and not self.echo:
             raise RequestError(
-                "echo and logprobs together are not supported: a prompt's tokens have no log "
-                "probabilities here; leave one of them out",
-                param="echo", code="unsupported_parameter",
-            )  # fmt: skip
+                "max_tokens is 0; ask for at least 1, or for the prompt itself with echo",
+                param="max_tokens",
+            )
         if len(prompts) * choices > MAX_CHOICES:
             raise RequestError(
                 f"{len(prompts)} prompts times n={choices} is more than {MAX_CHOICES} answers; "
@@ -148,10 +173,10 @@ class CompletionBody(_Body):
         return Generation(
             prompts=prompts,
             suffix=self.suffix,
-            file_path=self.file_path,
             num_choices=choices,
             max_tokens=self.max_tokens,
             **self.sampling(),
+            **self.editing(rules=False),
             logprobs=self.logprobs,
             echo=bool(self.echo),
             keep_tokens=self.truncate_prompt_tokens,
@@ -208,13 +233,13 @@ def read(kind: type[Body], values: object) -> Body:
     """Read a JSON value as a request body. Raises RequestError naming the field."""
     if not isinstance(values, dict):
         raise RequestError(f"the body is a JSON {type(values).__name__}, not an object")
-    declined: dict[str, tuple[Any, ...]] = getattr(kind, "neutral", {})
-    for name, neutral in declined.items():
-        if name in values and values[name] not in neutral:
-            raise RequestError(
-                f"'{name}' is not supported by this endpoint; leave it out", param=name,
-                code="unsupported_parameter",
-            )  # fmt: skip
+    declined = declined_fields(kind, values)
+    if declined:
+        raise RequestError(
+            f"'{declined[0]}' is not supported by this endpoint; leave it out",
+            param=declined[0],
+            code="unsupported_parameter",
+        )
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -225,10 +250,18 @@ def read(kind: type[Body], values: object) -> Body:
         raise RequestError(f"'{where}' is {found}: {why}", param=where) from error
 
 
+def declined_fields(kind: type[BaseModel], values: Mapping[str, Any]) -> list[str]:
+    """Return the fields that ask for something that is not carried out."""
+    neutral: dict[str, tuple[Any, ...]] = getattr(kind, "neutral", {})
+    return [name for name in neutral if name in values and values[name] not in neutral[name]]
+
+
 def _bias(given: dict[str, float]) -> tuple[tuple[int, float], ...]:
     found = []
     for token, value in given.items():
-        if not token.isdecimal():
+        if not value:
+            continue  # it asks for nothing, whatever it names
+        if not (token.isdecimal() and token.isascii() and len(token) < 19):
             raise RequestError(
                 f"logit_bias names '{token[:40]}'; its keys are token ids", param="logit_bias"
             )

@@ -17,6 +17,9 @@ from gristmill.tokens.tokenizer import Tokenizer
 
 SUFFIX_SHARE = 4
 """Where an infilling prompt must be cut, the suffix keeps at least one part in this many."""
+EDGE = 64
+"""A cut prefix begins at a multiple of so many of its tokens: its beginning, and so what the cache
+knows of it, stays while somebody types."""
 
 
 def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list[int]]:
@@ -28,7 +31,10 @@ def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list
     for prompt in generation.prompts:
         if isinstance(prompt, str):
             header = path_header(generation.file_path, prompt + (generation.suffix or ""))
-            ids = _text(tokenizer, header, prompt, generation.suffix, keep)
+            if generation.anchored and generation.suffix is not None:
+                ids = _anchored(tokenizer, header, prompt, generation.suffix, keep)
+            else:
+                ids = _text(tokenizer, header, prompt, generation.suffix, keep)
             rendered.append(_with_extra(tokenizer, ids, generation.extra, room))
         elif generation.suffix is not None:
             raise RequestError("suffix needs a text prompt, not token ids", param="suffix")
@@ -41,6 +47,22 @@ def _kept(keep_tokens: int | None, room: int) -> int | None:
     if keep_tokens is None:
         return None
     return room if keep_tokens < 0 else min(keep_tokens, room)
+
+
+def language_of_request(generation: Generation, prefix: str) -> str | None:
+    """Return the language that is written, by what the request says of the file."""
+    path = " ".join((generation.file_path or "").split())
+    found = language_of(path, prefix + (generation.suffix or "")) if path else None
+    return found or generation.language
+
+
+def echo_span(tokenizer: Tokenizer, ids: Sequence[int], infills: bool) -> tuple[int, int]:
+    """Return where the asker's own prompt begins and ends in the rendered one."""
+    special = tokenizer.special
+    if infills:
+        at = list(ids)
+        return at.index(special.fim_begin) + 1, at.index(special.fim_hole)
+    return int(list(ids[:1]) == [special.bos]), len(ids)
 
 
 def path_header(file_path: str | None, text: str) -> str:
@@ -87,14 +109,29 @@ def _text(
     return [*lead, *ids]
 
 
+def _anchored(
+    tokenizer: Tokenizer, header: str, prompt: str, suffix: str, keep: int | None
+) -> list[int]:
+    """Return a prompt whose hole begins with the cursor's line; what is typed of it comes after.
+
+    So all but the typed part stays the same, and cached, while somebody types on one line.
+    """
+    above, newline, typed = prompt.rpartition("\n")
+    forced = tokenizer.encode(typed)
+    left = None if keep is None else max(0, keep - len(forced))
+    return [*_text(tokenizer, header, above + newline, suffix, left), *forced]
+
+
 def cut(ids: Sequence[int], begin: int, hole: int, keep: int) -> list[int]:
     """Return an infilling prompt of `keep` tokens: the text nearest to the hole, prefix before suffix."""
     start, at = list(ids).index(begin) + 1, list(ids).index(hole)
     lead, prefix, suffix = list(ids[:start]), list(ids[start:at]), list(ids[at + 1 : -1])
     room = max(0, keep - len(lead) - 2)
     num_suffix = min(len(suffix), max(room // SUFFIX_SHARE, room - len(prefix)))
-    num_prefix = min(len(prefix), room - num_suffix)
-    return [*lead, *prefix[len(prefix) - num_prefix :], hole, *suffix[:num_suffix], ids[-1]]
+    left_out = max(0, len(prefix) - (room - num_suffix))
+    if left_out and len(prefix) - left_out > 2 * EDGE:
+        left_out = -(-left_out // EDGE) * EDGE
+    return [*lead, *prefix[left_out:], hole, *suffix[:num_suffix], ids[-1]]
 
 
 def check_ids(tokenizer: Tokenizer, tokens: Sequence[int]) -> None:
