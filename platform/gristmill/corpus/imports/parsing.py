@@ -5,8 +5,10 @@ when it reads through a callback, not from bytes). A file that runs out of time,
 parser fail, gives a `Parsed` with the reason in `failure`; `parse` does not raise for any input. The
 limit is on the thread's CPU time, so that a busy machine does not cut off what an idle one reads.
 
-Being asked costs a third of the parse: a call into Python every hundred steps of the parser. In a
-process that is ended from outside when it stays with one file (see `isolation`), parse inside `unlimited`.
+Being asked costs a third of the parse: a call into Python every hundred steps of the parser; and a tree
+that was read through a callback asks it again for every text that a query compares (C#: five times the
+query). In a process that is ended from outside when it stays with one file (see `isolation`), parse
+inside `unlimited`.
 """
 
 import importlib
@@ -18,6 +20,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from math import inf
+from operator import attrgetter
 
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
 
@@ -29,8 +32,15 @@ _CHUNK_BYTES = 1 << 16
 _ERRORS = "(ERROR) @error (MISSING) @missing"
 _NEAR_BYTES = 300
 """Places of interest that are closer together are one."""
+_BY_PLACE = attrgetter("byte_range")
+_UNORDERED = "use"
+"""What a query captures comes in an order of memory addresses; names used are taken as a set, and are
+many."""
 _MOST_PLACES = 16
-"""A file with more of them is searched as a whole, which is then cheaper."""
+_BYTES_A_PLACE = 256
+"""A file with more of them than that, for its size, is searched as a whole, which is then cheaper."""
+_MOST_VISITED = 2_000
+"""Nodes to look at one by one for broken ones; beyond, a query of the tree is cheaper."""
 _local = threading.local()
 _watched: ContextVar[bool] = ContextVar("watched", default=False)
 
@@ -122,6 +132,8 @@ def _read(
 
 def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
     parser = _parser(grammar)
+    if deadline == inf:
+        return parser.parse(data)
 
     def read(offset: int, _point: object) -> bytes:
         return data[offset : offset + _CHUNK_BYTES]
@@ -129,8 +141,6 @@ def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
     def late(_offset: int, _has_error: bool) -> bool:
         return time.thread_time() > deadline
 
-    if deadline == inf:
-        return parser.parse(read)
     try:
         return parser.parse(read, progress_callback=late)
     except ValueError as error:
@@ -145,7 +155,10 @@ def _captures(query: Query, root: Node, deadline: float) -> Captures:
     # a query is linear in the tree, and the tree was made within the limit.
     if time.thread_time() > deadline:
         raise _OutOfTime
-    return QueryCursor(query).captures(root)
+    return {
+        name: nodes if name == _UNORDERED else sorted(nodes, key=_BY_PLACE)
+        for name, nodes in QueryCursor(query).captures(root).items()
+    }
 
 
 def _captures_near(
@@ -158,7 +171,7 @@ def _captures_near(
             places[-1][1] = match.end()
         else:
             places.append([match.start(), match.end()])
-    if len(places) > _MOST_PLACES:
+    if len(places) > max(_MOST_PLACES, len(data) // _BYTES_A_PLACE):
         return _captures(query, root, deadline)
     found: dict[str, dict[tuple[int, int], Node]] = {}
     for start, end in places:
@@ -168,20 +181,37 @@ def _captures_near(
             known = found.setdefault(name, {})
             for node in nodes:
                 known.setdefault((node.start_byte, node.end_byte), node)
-    return {name: list(nodes.values()) for name, nodes in found.items()}
+    return {name: sorted(nodes.values(), key=_BY_PLACE) for name, nodes in found.items()}
 
 
 def _error_share(grammar: tuple[str, str], tree: Tree, size: int, deadline: float) -> float:
     """Return the share of bytes under ERROR nodes, each byte once; a MISSING node counts as one."""
-    captures = _captures(_query(grammar, _ERRORS), tree.root_node, deadline)
-    broken = len(captures.get("missing", []))
+    nodes = _broken(tree.root_node)
+    if nodes is None:
+        captures = _captures(_query(grammar, _ERRORS), tree.root_node, deadline)
+        nodes = [*captures.get("error", ()), *captures.get("missing", ())]
+    broken = sum(node.is_missing for node in nodes)
     end = 0
-    for start, stop in sorted(
-        (node.start_byte, node.end_byte) for node in captures.get("error", [])
-    ):
+    for start, stop in sorted((node.start_byte, node.end_byte) for node in nodes if node.is_error):
         broken += max(0, stop - max(start, end))
         end = max(end, stop)
     return min(1.0, broken / max(size, 1))
+
+
+def _broken(root: Node) -> list[Node] | None:
+    """Return the ERROR and MISSING nodes below the branches that hold any; None where they are many."""
+    found: list[Node] = []
+    waiting, visited = [root], 0
+    while waiting:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            found.append(node)
+        children = node.children
+        visited += len(children)
+        if visited > _MOST_VISITED:
+            return None
+        waiting += [child for child in children if child.has_error]
+    return found
 
 
 @cache
