@@ -82,6 +82,7 @@ class Session:
         self.deadline_s = time.monotonic() + limits.wall_s
         self._end, self._pidfd, self._group, self._objects = end, pidfd, group, objects
         self._buffer = b""
+        self._most_bytes = limits.output_bytes + 65536
         self._pid = pid_of(pidfd)
         if group is not None:
             group.add(self._pid)
@@ -139,6 +140,7 @@ class Session:
         """Run a command in /tmp and return what became of it. Raises ProgramError."""
         limit_s = self.limits.wall_s if wall_s is None else wall_s
         self.deadline_s = time.monotonic() + limit_s + 5
+        self._most_bytes = 8 * self.limits.output_bytes + 65536  # a byte of output may be escaped
         found = self._ask("run", list(argv), given, limit_s, plain=True)
         return Ran(
             int(found["status"]), str(found["out"]), str(found["err"]),
@@ -217,7 +219,7 @@ class Session:
             if not data:
                 raise self._ended()
             self._buffer += data
-            if len(self._buffer) > self.limits.output_bytes + 65536:
+            if len(self._buffer) > self._most_bytes:
                 raise ProgramError(
                     f"output limit: more than {self.limits.output_bytes} bytes", "output"
                 )

@@ -61,7 +61,13 @@ def write(path: str, text: str) -> None:
 
 def private_places(tmp_bytes: int) -> None:
     """Mount an empty /tmp and a /proc that shows this process's own descendants only."""
-    _mount("tmpfs", "/tmp", "tmpfs", _NO_SUID | _NO_DEVICES, f"size={tmp_bytes},mode=1777")
+    _mount(
+        "tmpfs",
+        "/tmp",
+        "tmpfs",
+        _NO_SUID | _NO_DEVICES,
+        f"size={tmp_bytes},mode=1777,nr_inodes=16384",
+    )
     _mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
     os.chdir("/tmp")
 
