@@ -4,8 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.corpus.documents import Document
+from gristmill.corpus.imports.model import Edge
 from gristmill.tokens.config import Fim
-from gristmill.tokens.pieces import Layout, Pieces, make_pieces
+from gristmill.tokens.file_blocks import Layout
+from gristmill.tokens.pieces import Pieces, make_pieces
 from tests.made_corpus import document, package_documents, small_tokenizer
 
 
@@ -142,6 +144,113 @@ def test_units_do_not_matter_and_epochs_do() -> None:
     assert not np.array_equal(whole.ids, again.ids)
     plain = [pieces_of(documents, 256, Fim(rate=0.0), epoch=e).ids for e in (0, 1)]
     assert np.array_equal(plain[0], plain[1])
+
+
+def edges(*pairs: tuple[str, str]) -> list[Edge]:
+    return [Edge(a, b, "import", "Python", 1) for a, b in pairs]
+
+
+def test_a_long_document_is_parted_along_its_imports_first() -> None:
+    tokenizer = small_tokenizer()
+    special = tokenizer.special
+    texts = {f"{name}.py": f"{name} = {n}\n" * 12 for n, name in enumerate("abcde")}
+    item = document(texts, header=False)
+    sizes = [len(tokenizer.encode(text)) for text in texts.values()]
+    room = max(sizes) * 2 + 2
+    known = edges(("c.py", "a.py"), ("e.py", "d.py"), ("d.py", "b.py"))
+    pieces = make_pieces([item], tokenizer, Layout(room, Fim(rate=0.0), 1, 0), lambda _: known)
+    texts_of = [tokenizer.decode(ids) for ids in split_up(pieces)]
+    a, b, c, d, e = texts.values()
+    assert texts_of in ([a + c, b, d + e], [a + c, b + d, e])
+    ends = [ids[-1] == special.eos for ids in split_up(pieces)]
+    # each component is a document: its end has an eos, the forced cut inside the second has none
+    assert ends == [True, False, True]
+    assert pieces.counts.cut_documents == 1 and pieces.counts.components == 2
+    whole = make_pieces([item], tokenizer, Layout(2000, Fim(rate=0.0), 1, 0), lambda _: known)
+    assert len(whole.lengths) == 1 and whole.counts.components == 0
+
+
+def test_without_known_edges_files_are_cut_as_they_stand() -> None:
+    texts = {f"{name}.py": f"{name} = 1\n" * 12 for name in "abcd"}
+    room = 2 * max(len(small_tokenizer().encode(text)) for text in texts.values()) + 2
+    pieces = pieces_of([document(texts, header=False)], room, Fim(rate=0.0))
+    special = small_tokenizer().special
+    assert [ids[-1] == special.eos for ids in split_up(pieces)] == [False, True]
+
+
+@pytest.mark.parametrize("fim", [Fim(rate=0.5), Fim(rate=1.0, line_share=0.4, syntax_share=0.4)])
+@pytest.mark.parametrize("length", [256, 2048])
+def test_one_eos_closes_a_document_and_one_each_middle(fim: Fim, length: int) -> None:
+    special = small_tokenizer().special
+    documents = package_documents("networkx", limit=40)
+    for item in documents:
+        pieces = pieces_of([item], length, fim)
+        parts = split_up(pieces)
+        middles = sum(ids.count(special.fim_end) for ids in parts)
+        closed_by_middle = _ends_transformed(parts[-1])
+        assert sum(ids.count(special.eos) for ids in parts) == middles + (not closed_by_middle)
+        assert parts[-1][-1] == special.eos
+        if len(parts) == 1:
+            assert pieces.counts.cut_documents == pieces.counts.cut_files == 0
+
+
+def test_kinds_of_holes_are_counted() -> None:
+    documents = package_documents("networkx", limit=90)
+    fim = Fim(rate=1.0, line_share=0.3, syntax_share=0.6, spm_share=0.5)
+    counts = pieces_of(documents, 1024, fim).counts
+    assert abs(counts.line_holes / counts.transformed - 0.3) < 0.1
+    assert abs(counts.syntax_holes / counts.transformed - 0.6) < 0.1
+    assert abs(counts.suffix_first / counts.transformed - 0.5) < 0.1
+
+
+def test_fim_in_the_last_file_alone_stands_behind_the_others() -> None:
+    tokenizer = small_tokenizer()
+    special = tokenizer.special
+    item = document({"a.py": "x = 1\n", "b.py": "y = 2\n", "c.py": "z = x + y\n"}, "o/r")
+    (ids,) = split_up(pieces_of([item], 256, Fim(rate=1.0, files="last")))
+    at = ids.index(special.fim_begin)
+    lead = [special.bos, special.repo_name, *tokenizer.encode("o/r\n")]
+    for path, text in [("a.py", "x = 1\n"), ("b.py", "y = 2\n")]:
+        lead += [special.file_sep, *tokenizer.encode(f"# {path}\n"), *tokenizer.encode(text)]
+    assert ids[:at] == [*lead, special.file_sep, *tokenizer.encode("# c.py\n")]
+    assert ids.count(special.eos) == 1 and ids[-1] == special.eos
+    (plain,) = split_up(pieces_of([item], 256, Fim(rate=0.0, files="last")))
+    assert plain[: len(ids[:at])] == ids[:at] and plain.count(special.eos) == 1
+    alone = document({"a.py": "x = 1\n"}, "o/r")
+    each, last = (
+        pieces_of([alone], 256, Fim(rate=1.0, files=files)).ids.tolist()
+        for files in ("each", "last")
+    )
+    assert each == last
+
+
+def test_cut_documents_of_the_last_file_layout_hold_everything() -> None:
+    special = small_tokenizer().special
+    documents = package_documents("networkx", limit=60)
+    for length in (200, 1500, 6000):
+        for item in documents:
+            if not all(file.text.endswith("\n") for file in item.files):
+                continue
+            pieces = pieces_of([item], length, Fim(rate=0.7, files="last"))
+            assert pieces.lengths.max() <= length
+            parts = split_up(pieces)
+            for ids in parts:
+                assert ids.count(special.fim_begin) == ids.count(special.fim_end) <= 1
+                if special.fim_begin in ids:
+                    assert ids[-1] == special.eos
+            found = [untransformed(ids) for ids in parts]
+            text = "".join(
+                small_tokenizer().decode(_without_lead(ids, item.repository)) for ids in found
+            )
+            assert text == text_of(item), (length, item.files[0].path)
+            assert special.repo_name not in [token for ids in found for token in ids[1:]]
+
+
+def _without_lead(ids: list[int], repository: str) -> list[int]:
+    special = small_tokenizer().special
+    if ids[:1] == [special.repo_name]:
+        ids = ids[ids.index(special.file_sep) :]
+    return [token for token in ids if token != special.file_sep]
 
 
 @pytest.mark.parametrize("mode", ["psm", "msp"])
