@@ -33,9 +33,6 @@ _ERRORS = "(ERROR) @error (MISSING) @missing"
 _NEAR_BYTES = 300
 """Places of interest that are closer together are one."""
 _BY_PLACE = attrgetter("byte_range")
-_UNORDERED = "use"
-"""What a query captures comes in an order of memory addresses; names used are taken as a set, and are
-many."""
 _MOST_PLACES = 16
 _BYTES_A_PLACE = 256
 """A file with more of them than that, for its size, is searched as a whole, which is then cheaper."""
@@ -155,10 +152,8 @@ def _captures(query: Query, root: Node, deadline: float) -> Captures:
     # a query is linear in the tree, and the tree was made within the limit.
     if time.thread_time() > deadline:
         raise _OutOfTime
-    return {
-        name: nodes if name == _UNORDERED else sorted(nodes, key=_BY_PLACE)
-        for name, nodes in QueryCursor(query).captures(root).items()
-    }
+    captures = QueryCursor(query).captures(root)  # in an order of memory addresses
+    return {name: sorted(nodes, key=_BY_PLACE) for name, nodes in captures.items()}
 
 
 def _captures_near(

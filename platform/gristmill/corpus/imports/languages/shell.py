@@ -9,7 +9,7 @@ folders above. Sourcing is `import`, inside a function `local`; running a script
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from posixpath import dirname, join, normpath
 
 from tree_sitter import Node
@@ -100,20 +100,13 @@ def _in_function(node: Node) -> bool:
     return False
 
 
-def _read(word: str, variables: Mapping[str, str], depth: int) -> str:
+def _read(word: str, variables: dict[str, str], depth: int) -> str:
     """Return a word as a path, its folder a mark where it is known; "" where it is no path."""
     if depth > _MAX_DEPTH:
         return _ANY
-    word = _FOLDER.sub(_HERE, word.strip())
-    word = _TOPLEVEL.sub(_TOP, word)
-    word = _CHANGED.sub(lambda match: _read(match[1] or ".", variables, depth + 1), word)
-    if _PATH.search(word):
-        called = _PATH.search(word)
-        if called is not None:
-            inner = _read(called[1], variables, depth + 1)
-            step = "/.." if "dirname" in called[0] else ""
-            word = word[: called.start()] + inner + step + word[called.end() :]
-    word = _VARIABLE.sub(lambda match: _value(match, variables, depth), word)
+    word = word.strip()
+    if "$" in word or "`" in word:
+        word = _expanded(word, variables, depth)
     word = word.replace('"', "").replace("'", "").replace("\\ ", " ")
     start = max(word.rfind(mark) for mark in (_HERE, _TOP, _ANY))
     word = word[start:] if start >= 0 else word
@@ -122,16 +115,32 @@ def _read(word: str, variables: Mapping[str, str], depth: int) -> str:
     return word
 
 
-def _value(match: re.Match[str], variables: Mapping[str, str], depth: int) -> str:
+def _expanded(word: str, variables: dict[str, str], depth: int) -> str:
+    """Return a word with its variables and the commands that name folders read."""
+    word = _FOLDER.sub(_HERE, word)
+    word = _TOPLEVEL.sub(_TOP, word)
+    word = _CHANGED.sub(lambda match: _read(match[1] or ".", variables, depth + 1), word)
+    called = _PATH.search(word)
+    if called is not None:
+        inner = _read(called[1], variables, depth + 1)
+        step = "/.." if "dirname" in called[0] else ""
+        word = word[: called.start()] + inner + step + word[called.end() :]
+    return _VARIABLE.sub(lambda match: _value(match, variables, depth), word)
+
+
+def _value(match: re.Match[str], variables: dict[str, str], depth: int) -> str:
     name = match[1] or match[2]
     if name in ("0", "BASH_SOURCE"):
         return f"{_HERE}/self"
     if name == "PWD":
         return "."
-    if name not in variables:
+    value = variables.pop(name, None)  # a value may speak of its own name: not again inside
+    if value is None:
         return _ANY
-    rest = {other: value for other, value in variables.items() if other != name}
-    return _read(variables[name], rest, depth + 1) or _ANY
+    try:
+        return _read(value, variables, depth + 1) or _ANY
+    finally:
+        variables[name] = value
 
 
 def resolve(repository: Repository) -> Iterator[Edge]:
