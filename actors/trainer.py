@@ -2,8 +2,9 @@
 
 Thin over `gristmill.training.loop`. Metrics go to files; `ray.train.report` is called only after
 held-out measures (a report costs up to two seconds), so a sweep's `TuneReportCallback` sees those.
-An error that a retry cannot mend is written to the draft: attempts after it return at once, and the
-job raises it with its own words.
+When a node is to go, the run saves itself and leaves by `Preempted`, which Ray answers by starting the
+group again elsewhere. An error that a retry cannot mend is written to the draft: attempts after it
+return at once, and the job raises it with its own words.
 """
 
 import json
@@ -34,6 +35,7 @@ def train(config: dict[str, Any]) -> dict[str, float]:
             device=ray.train.torch.get_device(),
             report=ray.train.report,
             progress=LineProgress(request.stage) if first else NoProgress(),
+            leaving=lambda: ray.train.get_preemption_info() is not None,
         )
     except GristmillError as error:
         failure = {"kind": type(error).__name__, "text": str(error)}

@@ -16,7 +16,7 @@ from gristmill.errors import RecipeError
 from gristmill.pipeline import Step, steps_of
 from gristmill.tags import MODEL_STAGES
 
-FREE = ("steps", "resume_from")
+FREE = ("steps", "resume_from", "schedule")
 """What may differ between a finished training and its extension."""
 
 

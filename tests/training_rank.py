@@ -1,7 +1,8 @@
 """One rank of a training group without Ray: `python training_rank.py PLAN.json RANK`.
 
-PLAN holds `world`, `port` and `runs`: a list of {request, stop_after?}. The runs are carried out one
-after the other in one process group; with `stop_after` a run is given up once that step is drawn.
+PLAN holds `world`, `port` and `runs`: a list of {request, stop_after?, leave_after?}. The runs are
+carried out one after the other in one process group; with `stop_after` a run is given up once that step
+is drawn, with `leave_after` the last rank is told that its machine goes once it has made so many steps.
 `start` runs all ranks of a plan and returns their exit codes.
 """
 
@@ -86,7 +87,7 @@ def write_rows(folder: Path, rows: int, length: int, *, masked: bool = False) ->
 
 def main(plan_path: str, rank: str) -> None:
     """Be one rank."""
-    from gristmill.training.loop import run
+    from gristmill.training.loop import Preempted, run
     from gristmill.training.request import TrainRequest
 
     plan = json.loads(Path(plan_path).read_text())
@@ -113,8 +114,15 @@ def main(plan_path: str, rank: str) -> None:
 
     for item in plan["runs"]:
         request = TrainRequest.model_validate(item["request"], strict=False)
-        with contextlib.suppress(Given):
-            run(request, progress=Fuse(item.get("stop_after")))
+        asked = iter(range(1, request.steps + 1))
+        last = int(rank) == plan["world"] - 1
+        leave_after = item.get("leave_after")
+        with contextlib.suppress(Given, Preempted):
+            run(
+                request,
+                progress=Fuse(item.get("stop_after")),
+                leaving=(lambda: last and next(asked) == leave_after) if leave_after else None,
+            )
 
 
 if __name__ == "__main__":

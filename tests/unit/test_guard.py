@@ -1,65 +1,42 @@
-"""No training file is a near copy of a held-out one, even where the shuffle missed the pair."""
+"""The guard: what stands out is harm, what is usual is not, and too many in a row are counted."""
 
+import math
 import random
 
-import numpy as np
+import pytest
 
-from gristmill.corpus.config import HeldOut
-from gristmill.corpus.dedup import Rules
-from gristmill.corpus.exchange import HeldExchange
-from gristmill.corpus.guard import Guard
-from gristmill.corpus.split import Boundary, Eligible
-from tests.made_items import Texts
-
-RULES = Rules(threshold=0.7, num_hashes=125, bands=25, num_words=5, exact=True)
+from gristmill.training.config import Guard
+from gristmill.training.guard import SpikeGuard
 
 
-def words(seed: int, count: int = 300) -> list[str]:
-    rng = random.Random(seed)
-    return [f"w{rng.randrange(10**6)}" for _ in range(count)]
+def test_what_is_no_number_is_harm_from_the_first_step() -> None:
+    guard = SpikeGuard(Guard())
+    assert guard.harm(math.nan) == "the loss is nan"
+    assert guard.harm(math.inf) == "the loss is inf"
+    assert guard.harm(1e9) is None  # nothing to compare with
 
 
-def changed(base: list[str], num: int) -> str:
-    step = len(base) // max(num, 1)
-    places = set(range(3, 3 + num * step, step)) if num else set()
-    return " ".join(f"new{i}" if i in places else word for i, word in enumerate(base))
+def test_a_spike_is_told_from_noise() -> None:
+    guard = SpikeGuard(Guard(sigmas=6, window=64))
+    chance = random.Random(1)
+    for _ in range(500):
+        loss = 3.0 + 0.1 * chance.gauss(0, 1)
+        assert guard.harm(loss) is None
+        guard.take(loss)
+    assert "past" in str(guard.harm(3.9))
+    assert guard.harm(3.4) is None
+    assert SpikeGuard(Guard(sigmas=0), guard.taken).harm(1e9) is None
 
 
-def guard_of(source: Texts, held: list[int], keys: list[int], rules: Rules = RULES) -> Guard:
-    guard = Guard(HeldExchange(), Boundary(Eligible(HeldOut(), None), None), rules)
-    guard.send(0, source.items(0), np.array(held, np.int64), np.array(keys, np.uint64), source)
-    return guard
+def test_memory_is_the_window_and_comes_back() -> None:
+    guard = SpikeGuard(Guard(window=8), [float(n) for n in range(100)])
+    assert list(guard.taken) == [92, 93, 94, 95, 96, 97, 98, 99]
+    assert guard.harm(150.0) == SpikeGuard(Guard(window=8), guard.taken).harm(150.0) is not None
 
 
-def near(source: Texts, held: list[int], keys: list[int], rules: Rules = RULES) -> dict[int, str]:
-    training = np.array([row for row in range(len(source.all)) if row not in held])
-    own = np.array([1000 + row for row in training], np.uint64)
-    guard = guard_of(source, held, keys, rules)
-    return dict(guard.near(0, source.items(0), training, own, source))
-
-
-def test_near_copies_on_either_side_of_the_threshold_are_told_apart() -> None:
-    base = words(1)
-    # n changes of 296 5-grams touch 5 n: 8 give (296 - 40) / (296 + 40) = 0.76, 12 give 0.66
-    source = Texts([changed(base, 0), changed(base, 8), changed(base, 12), " ".join(words(2))], 4)
-    assert near(source, [0], [5]) == {1: "0000:0000"}
-
-
-def test_every_pair_just_above_the_threshold_is_found() -> None:
-    texts = []
-    for seed in range(60):
-        base = words(seed)
-        texts += [changed(base, 0), changed(base, 10)]  # 0.71
-    source = Texts(texts, len(texts))
-    held = list(range(0, len(texts), 2))
-    assert sorted(near(source, held, held)) == list(range(1, len(texts), 2))
-
-
-def test_a_file_of_a_held_out_file_s_cluster_goes_without_asking() -> None:
-    source = Texts([" ".join(words(1)), " ".join(words(2))], 2)
-    assert near(source, [0], [1001]) == {1: "0000:0000"}
-
-
-def test_nothing_held_out_drops_nothing() -> None:
-    source = Texts([" ".join(words(1))] * 2, 2)
-    assert near(source, [], []) == {}
+@pytest.mark.parametrize("most", [1, 3])
+def test_skips_in_a_row_are_counted_and_one_update_ends_the_row(most: int) -> None:
+    guard = SpikeGuard(Guard(max_skips=most))
+    assert [guard.skip() for _ in range(most)] == [False] * (most - 1) + [True]
+    guard.take(1.0)
+    assert guard.skip() is (most == 1)

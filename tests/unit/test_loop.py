@@ -12,7 +12,7 @@ from gristmill.model.config import SIZES
 from gristmill.model.folder import load_model
 from gristmill.model.llama import Llama
 from gristmill.storage import Storage
-from gristmill.training.config import Optimizer, Schedule, Training
+from gristmill.training.config import Guard, Optimizer, Schedule, Training
 from gristmill.training.metrics import read_metrics
 from gristmill.training.objective import Objective, decay_groups
 from gristmill.training.request import ModelRequest, TrainRequest
@@ -31,6 +31,9 @@ TRAINING = Training(
     checkpoint_every=2,
     micro_batch=2,
 )
+
+
+GUARD = Guard(sigmas=1e-9, window=8, max_skips=100)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +68,7 @@ def losses(output: Path) -> list[float]:
     return [line["loss"] for line in read_metrics(Storage.open(str(output)))]
 
 
-def reference(data: Path) -> tuple[list[float], Llama]:
+def reference(data: Path, guard: Guard | None = None) -> tuple[list[float], Llama]:
     """The same run written down plainly: one process, one batch, torch's optimizer."""
     from gristmill.model.llama import initialize
     from gristmill.tokens.sampler import plain_order
@@ -84,7 +87,8 @@ def reference(data: Path) -> tuple[list[float], Llama]:
         BATCH,
         True,
     )
-    found = []
+    found: list[float] = []
+    taken: list[float] = []
     for step in range(STEPS):
         (batch,) = samples.batches(step)
         for group in optimizer.param_groups:
@@ -92,12 +96,14 @@ def reference(data: Path) -> tuple[list[float], Llama]:
             group["lr"] = learning_rate(
                 TRAINING.schedule, 5e-3, step * tokens, STEPS * tokens, tokens
             )
-        loss, entropy = objective(batch, 1 / batch.num_targets)
+        loss, entropies = objective(batch, 1 / batch.num_targets)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimizer.step()
-        found.append(entropy.item() / batch.num_targets)
+        found.append(entropies.mean().item())
+        if guard is None or len(taken) < 2 or found[-1] <= sum(taken) / len(taken):
+            optimizer.step()
+            taken.append(found[-1])
     return found, model
 
 
@@ -115,6 +121,11 @@ def traces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         settings[f"micro1-{world}"] = {"micro_batch": 1}
         settings[f"micro8-{world}"] = {"micro_batch": 8}
         settings[f"recompute-{world}"] = {"activation_checkpointing": True}
+        if world == 2:
+            settings |= {
+                f"guard{stage}-{world}": {"zero_stage": stage, "guard": GUARD}
+                for stage in (0, 2, 3)
+            }
         found |= {name: folder / name for name in settings}
         place = folder / f"world-{world}"
         place.mkdir()
@@ -130,6 +141,8 @@ def test_every_stage_world_and_cut_gives_the_plain_run(traces: dict[str, Path], 
     wanted, model = reference(data)
     assert wanted[-1] < wanted[0]
     for name, output in traces.items():
+        if "guard" in name:
+            continue
         if "bf16" in name:
             assert losses(output) == pytest.approx(wanted, abs=0.02), name
             continue
@@ -137,6 +150,60 @@ def test_every_stage_world_and_cut_gives_the_plain_run(traces: dict[str, Path], 
         weights = dict(load_model(output / "model").named_parameters())
         for key, value in model.named_parameters():
             assert (weights[key] - value).abs().max() < 2e-4, (name, key)
+
+
+def test_updates_that_are_left_out_change_nothing_at_any_stage(
+    traces: dict[str, Path], data: Path
+) -> None:
+    wanted, model = reference(data, GUARD)
+    for name in (name for name in traces if "guard" in name):
+        lines = read_metrics(Storage.open(str(traces[name])))
+        assert lines[-1]["skipped"] > 0
+        assert losses(traces[name]) == pytest.approx(wanted, abs=2e-5), name
+        weights = dict(load_model(traces[name] / "model").named_parameters())
+        for key, value in model.named_parameters():
+            assert (weights[key] - value).abs().max() < 2e-4, (name, key)
+
+
+def test_what_a_step_says_of_itself(traces: dict[str, Path], data: Path) -> None:
+    lines = read_metrics(Storage.open(str(traces["zero2-fp32-2"])))
+    for line in lines:
+        assert line["bits_per_byte"] > 0
+        assert line["left_to_right_loss"] > 0
+        assert 0 < line["mfu"] < line["mfu_full"]
+        assert line["memory_bytes"] > 1e7
+        assert line["step_s"] >= line["data_wait_s"] + line["loop_s"] > 0
+        assert line["skipped"] == 0
+
+
+def test_a_branch_starts_from_the_trunk_as_if_it_had_been_one_run(
+    data: Path, tmp_path: Path
+) -> None:
+    schedule = Schedule(kind="wsd", warmup_steps=2, boundaries=(0.5, 0.9), final_ratio=0.0)
+    short = request_of(data, tmp_path / "short", zero_stage=0, schedule=schedule)
+    whole = {**request_of(data, tmp_path / "whole", zero_stage=0, schedule=schedule), "steps": 10}
+    whole["output"] = str(tmp_path / "whole")
+    branch = {**whole, "output": str(tmp_path / "short")}
+    assert start(tmp_path, [{"request": r} for r in (short, whole)]) == [0], logs(tmp_path)
+    assert start(tmp_path, [{"request": branch}]) == [0], logs(tmp_path)
+    assert losses(tmp_path / "short") == losses(tmp_path / "whole")
+
+
+def test_a_run_that_is_no_number_names_its_documents(data: Path, tmp_path: Path) -> None:
+    request = request_of(data, tmp_path / "wild", learning_rate=1e30, zero_stage=2)
+    assert start(tmp_path, [{"request": request}]) == [1]
+    assert "3 updates in a row were left out; the last was of samples" in logs(tmp_path)
+
+
+def test_a_run_told_to_leave_saves_and_goes_on_elsewhere(
+    data: Path, traces: dict[str, Path], tmp_path: Path
+) -> None:
+    request = request_of(data, tmp_path / "moved", checkpoint_every=100)
+    assert start(tmp_path, [{"request": request, "leave_after": 3}], 2) == [0, 0], logs(tmp_path)
+    assert len(losses(tmp_path / "moved")) == 3
+    assert not (tmp_path / "moved" / "model").exists()
+    assert start(tmp_path, [{"request": request}], 2) == [0, 0], logs(tmp_path)
+    assert losses(tmp_path / "moved") == losses(traces["zero2-fp32-2"])
 
 
 def test_the_model_folder_is_whole(traces: dict[str, Path]) -> None:
@@ -152,7 +219,8 @@ def test_the_model_folder_is_whole(traces: dict[str, Path]) -> None:
     hidden = model(torch.arange(8), torch.arange(8), PackedAttention((0, 8)))
     assert torch.isfinite(model.logits(hidden)).all()
     left = sorted(path.name for path in (traces["zero3-bf16-2"] / "checkpoints").iterdir())
-    assert left == ["step-00000004", "step-00000006"]
+    # the last two, and the trunk's: the last step at the full learning rate
+    assert left == ["step-00000004", "step-00000005", "step-00000006"]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_last_bit(

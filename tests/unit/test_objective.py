@@ -1,6 +1,7 @@
 """The objective: Hugging Face's loss, targets inside documents, any cut of the batch, pieces, z-loss."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,11 +9,12 @@ import pytest
 import torch
 
 from gristmill.model.config import SIZES
-from gristmill.model.folder import save_model
+from gristmill.model.folder import save_model, saved_name
 from gristmill.model.llama import Llama, LlamaConfig, initialize
-from gristmill.training import objective as objectives
 from gristmill.training.batch import make_batch
+from gristmill.training.cross_entropy import CPU_ROWS
 from gristmill.training.objective import Objective
+from tests.model_folder import tiny_tokenizer
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,15 @@ def test_targets_lie_inside_documents_and_on_marked_tokens() -> None:
 
 def test_no_rows_are_a_batch_without_a_loss() -> None:
     objective = Objective(model_of())
-    loss, entropy = objective(make_batch([], mask_documents=True), 1.0)
+    loss, entropies = objective(make_batch([], mask_documents=True), 1.0)
     loss.backward()
-    assert entropy.item() == 0.0
+    assert loss.item() == 0.0 and len(entropies) == 0
     assert all(not p.grad.any() for p in objective.parameters() if p.grad is not None)
 
 
-def test_loss_equals_transformers(tmp_path: object) -> None:
+def test_loss_equals_transformers(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
-    from pathlib import Path
-
-    folder = Path(str(tmp_path))
+    folder = tmp_path
     model = model_of()
     save_model(folder, model, None)
     tokens = np.random.default_rng(1).integers(0, 128, 32)
@@ -97,17 +97,62 @@ def test_eight_small_batches_are_one_large(masked: bool) -> None:
         assert (three - eight).abs().max() < 1e-6
 
 
-def test_logits_in_pieces_give_the_same_loss_and_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make_batch(rows_of(4, masked=False), mask_documents=True)
+@pytest.mark.parametrize("z_loss", [0.0, 1e-2])
+def test_the_whole_table_of_logits_gives_the_same(z_loss: float) -> None:
+    batch = make_batch(rows_of(8, masked=False), mask_documents=True)
+    assert batch.num_targets > CPU_ROWS
     found = []
-    for limit in (1 << 30, 128 * 7):
-        monkeypatch.setattr(objectives, "MAX_LOGITS", limit)
+    for pieces in (True, False):
         model = model_of()
-        loss, entropy = Objective(model, z_loss=1e-2)(batch, 1 / batch.num_targets)
+        loss, entropies = Objective(model, z_loss=z_loss, pieces=pieces)(batch, 1 / 7)
         loss.backward()
-        found.append((loss.item(), entropy.item(), model.embed_tokens.weight.grad))
-    (loss, entropy, gradient), (again, entropy_again, gradient_again) = found
+        found.append((loss.item(), entropies, [p.grad for p in model.parameters()]))
+    (loss, entropies, gradients), (again, wanted, wanted_gradients) = found
     assert loss == pytest.approx(again, rel=1e-6)
-    assert entropy == pytest.approx(entropy_again, rel=1e-6)
-    assert (gradient - gradient_again).abs().max() < 1e-6
-    assert loss > entropy / batch.num_targets  # z-loss counts, but not in the logged figure
+    assert torch.allclose(entropies, wanted, atol=1e-5)
+    for gradient, want in zip(gradients, wanted_gradients, strict=True):
+        assert (gradient - want).abs().max() < 1e-5 * max(1.0, want.abs().max().item())
+    if z_loss:  # counts, but not in the logged figure
+        assert loss * 7 > entropies.sum()
+
+
+def test_gradients_equal_transformers_whatever_the_accumulation(tmp_path: Path) -> None:
+    """Ragged answers-only masks: eight micro-batches of one against Hugging Face's one of eight."""
+    transformers = pytest.importorskip("transformers")
+    model = model_of()
+    save_model(tmp_path, model, None)
+    theirs = transformers.LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    random = np.random.default_rng(4)
+    rows, ids, labels = [], [], []
+    for _ in range(8):
+        end, start = int(random.integers(20, 33)), int(random.integers(1, 18))
+        tokens, mask = random.integers(0, 128, 32), np.zeros(32, bool)
+        mask[start:end] = True
+        bounds = [0, end] + ([32] if end < 32 else [])
+        rows.append(Packed(tokens, np.array(bounds, np.int32), end, mask))
+        ids.append(tokens)
+        labels.append(np.where(mask, tokens, -100))
+    batches = [make_batch([row], mask_documents=True) for row in rows]
+    targets = sum(batch.num_targets for batch in batches)
+    losses = []
+    for batch in batches:
+        loss, _ = Objective(model)(batch, 1 / targets)
+        loss.backward()
+        losses.append(loss.item())
+    wanted = theirs(torch.tensor(np.array(ids)), labels=torch.tensor(np.array(labels))).loss
+    wanted.backward()
+    assert sum(losses) == pytest.approx(wanted.item(), abs=1e-5)
+    others = dict(theirs.named_parameters())
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad - others[saved_name(name)].grad).abs().max() < 1e-6, name
+
+
+def test_middles_run_from_fim_end_to_the_next_eos() -> None:
+    special = tiny_tokenizer().special
+    begin, hole, end, eos = special.fim_begin, special.fim_hole, special.fim_end, special.eos
+    tokens = np.array([special.bos, 1, begin, 2, hole, 3, end, 4, 5, eos, 6, 7, eos, 8, end, 9])
+    row = Packed(tokens, np.array([0, 13, 16], np.int32), 16)
+    batch = make_batch([row], mask_documents=True, special=special)
+    assert batch.targets_L[batch.middle_L].tolist() == [4, 5, eos, 9]
+    assert not make_batch([row], mask_documents=True).middle_L.any()
+    assert batch.pairs == 13 * 14 // 2 + 3 * 4 // 2

@@ -9,6 +9,7 @@ Axes: N tokens, L targets.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from gristmill.model.attention import PackedAttention, positions_of
+from gristmill.tokens.special import SpecialTokens
 
 
 class Row(Protocol):
@@ -59,6 +61,8 @@ class Batch:
     target_positions_L: Tensor
     """Where a prediction is asked, on N."""
     targets_L: Tensor
+    middle_L: Tensor
+    """Which targets are of a middle that is to be filled in (with the eos that ends it)."""
 
     @property
     def num_tokens(self) -> int:
@@ -70,6 +74,12 @@ class Batch:
         """Tokens that are predicted: what the loss is divided by, summed over the global batch."""
         return len(self.targets_L)
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of tokens that attend: each with itself and those before it in its document."""
+        lengths = (end - start for start, end in itertools.pairwise(self.bounds))
+        return sum(length * (length + 1) // 2 for length in lengths)
+
     def attend(self) -> PackedAttention:
         """Return the attention of this batch."""
         return PackedAttention(self.bounds, self.tokens_N.device)
@@ -78,18 +88,29 @@ class Batch:
         """Copy to a device."""
         if device.type == "cpu":
             return self
-        tensors = (self.tokens_N, self.positions_N, self.target_positions_L, self.targets_L)
-        tokens, positions, where, targets = (
+        tensors = (
+            self.tokens_N,
+            self.positions_N,
+            self.target_positions_L,
+            self.targets_L,
+            self.middle_L,
+        )
+        tokens, positions, where, targets, middle = (
             tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors
         )
-        return Batch(tokens, positions, self.bounds, where, targets)
+        return Batch(tokens, positions, self.bounds, where, targets, middle)
 
 
-def make_batch(rows: Sequence[Row], *, mask_documents: bool) -> Batch:
-    """Flatten rows into a batch; no rows give a batch of one token and no targets."""
+def make_batch(
+    rows: Sequence[Row], *, mask_documents: bool, special: SpecialTokens | None = None
+) -> Batch:
+    """Flatten rows into a batch; no rows give a batch of one token and no targets.
+
+    Middles are told by the `special` tokens; without them no target is one.
+    """
     if not rows:
-        none = torch.empty(0, dtype=torch.int64)
-        return Batch(torch.zeros(1, dtype=torch.int64), torch.zeros(1).long(), (0, 1), none, none)
+        none, one = torch.empty(0, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+        return Batch(one, one, (0, 1), none, none, none.bool())
     tokens, documents, row_bounds, targeted = [], [0], [0], []
     for row in rows:
         start, end = row_bounds[-1], row.num_tokens
@@ -106,7 +127,25 @@ def make_batch(rows: Sequence[Row], *, mask_documents: bool) -> Batch:
         bounds=tuple(bounds),
         target_positions_L=torch.from_numpy(where),
         targets_L=torch.from_numpy(flat[where + 1]),
+        middle_L=torch.from_numpy(_in_middle(flat, documents, special)[where + 1]),
     )
+
+
+def _in_middle(
+    tokens: npt.NDArray[np.int64], documents: Sequence[int], special: SpecialTokens | None
+) -> npt.NDArray[np.bool_]:
+    """Say of each token whether it follows its file's fim_end, up to the eos that ends the middle."""
+    if special is None:
+        return np.zeros(len(tokens), bool)
+    places = np.arange(len(tokens))
+    opened = np.where(tokens == special.fim_end, places, -1)
+    closed = np.where(tokens == special.eos, places, -1)
+    starts = [bound for bound in documents if bound < len(tokens)]
+    closed[starts] = starts
+    before = np.maximum.accumulate(opened)[:-1] > np.maximum.accumulate(closed)[:-1]
+    inside = np.concatenate(([False], before))
+    inside[starts] = False
+    return inside
 
 
 def _targeted(row: Row, end: int) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from torch import Tensor
 
 from gristmill.errors import TrainingError
 from gristmill.storage import Storage
+from gristmill.training.config import Schedule
+from gristmill.training.schedule import Plan
 from gristmill.training.sharding import MASTER, MOMENTS, ShardedModel
 
 log = logging.getLogger(__name__)
@@ -56,7 +58,30 @@ class Manifest:
     world_size: int
     """Of the run that wrote it; any other may read it."""
     files: tuple[CheckpointFile, ...]
+    skipped: int = 0
+    """Steps whose update was left out."""
+    losses: tuple[float, ...] = ()
+    """The last losses, as the guard remembers them."""
+    plan: dict[str, Any] = field(default_factory=dict)
+    """The schedule and what it is stretched over (`schedule.Plan`)."""
     format: int = FORMAT
+
+    def same_past(self, plan: Plan) -> bool:
+        """Say whether the run so far had the learning rates that `plan` gives."""
+        if not self.plan:
+            return True
+        schedule = Schedule.model_validate_json(json.dumps(self.plan["schedule"]))
+        return plan.same_past(Plan(**{**self.plan, "schedule": schedule}), self.step)
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run is, beside its weights and moments."""
+
+    step: int
+    tokens: int
+    skipped: int = 0
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,49 +91,72 @@ class Checkpoints:
     storage: Storage
     """The artifact's draft."""
     identity: str
+    plan: Plan
     keep: int = 2
 
-    def save(self, model: ShardedModel, step: int, tokens: int) -> None:
-        """Write a checkpoint after `step` updates, then drop all but the newest `keep`."""
+    def save(self, model: ShardedModel, state: State) -> None:
+        """Write a checkpoint; then drop all but the newest `keep` and the trunk's, if there is one."""
         rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        folder = f"{FOLDER}/step-{step:08d}"
+        folder = f"{FOLDER}/{_name(state.step)}"
         mine = [_write(self.storage, folder, model, key, rank, world) for key in (MASTER, *MOMENTS)]
         gathered: list[list[CheckpointFile]] = [[] for _ in range(world)]
         torch.distributed.all_gather_object(gathered, mine)
         if rank == 0:
             files = tuple(file for files in gathered for file in files)
-            manifest = Manifest(step, tokens, self.identity, world, files)
+            plan = {**vars(self.plan), "schedule": self.plan.schedule.model_dump(mode="json")}
+            manifest = Manifest(
+                step=state.step,
+                tokens=state.tokens,
+                identity=self.identity,
+                world_size=world,
+                files=files,
+                skipped=state.skipped,
+                losses=state.losses,
+                plan=plan,
+            )
             text = json.dumps(asdict(manifest), indent=1)
             self.storage.write_bytes(f"{folder}/{MANIFEST}", text.encode())
-            for old in self._steps()[: -self.keep]:
+            trunk = _name(self.plan.trunk_steps())
+            for old in [name for name in self._steps() if name != trunk][: -self.keep]:
                 self.storage.delete(f"{FOLDER}/{old}")
         torch.distributed.barrier()
 
     def restore(self, model: ShardedModel) -> Manifest | None:
         """Load the newest whole checkpoint into the model; None when there is none.
 
-        A damaged checkpoint is passed over for the one before it, with a warning. Raises
-        TrainingError when the checkpoints are of another run.
+        A damaged checkpoint is passed over for the one before it, with a warning. One whose learning
+        rates were not this plan's is passed over for one whose were; where there is none, it is taken.
+        Raises TrainingError when the checkpoints are of another run.
         """
+        other: tuple[Storage, Manifest] | None = None
         for name in reversed(self._steps()):
             folder = self.storage.child(f"{FOLDER}/{name}")
             manifest = self._read(folder)
             damaged = manifest is None or _damaged_anywhere(folder, manifest)
             if manifest is None or damaged:
                 log.warning("checkpoint %s is damaged; going on from the one before", folder.url)
-                continue
-            model.begin_moments(manifest.step)
-            for file in manifest.files:
-                _load(folder, file, model)
-            torch.distributed.barrier()
-            return manifest
-        return None
+            elif manifest.same_past(self.plan):
+                return self._load(folder, manifest, model)
+            else:
+                other = other or (folder, manifest)
+        if other is None:
+            return None
+        log.warning("checkpoint %s had another schedule's learning rates so far", other[0].url)
+        return self._load(*other, model)
+
+    def _load(self, folder: Storage, manifest: Manifest, model: ShardedModel) -> Manifest:
+        model.begin_moments(manifest.step - manifest.skipped)
+        for file in manifest.files:
+            _load(folder, file, model)
+        torch.distributed.barrier()
+        return manifest
 
     def _read(self, folder: Storage) -> Manifest | None:
         try:
             values = json.loads(folder.read_bytes(MANIFEST))
             files = tuple(CheckpointFile(**file) for file in values.pop("files"))
-            manifest = Manifest(**values, files=files)
+            losses = tuple(values.pop("losses", ()))
+            manifest = Manifest(**values, files=files, losses=losses)
         except (ValueError, TypeError, KeyError):
             return None
         if manifest.identity != self.identity or manifest.format != FORMAT:
@@ -126,6 +174,10 @@ class Checkpoints:
             for name in set(names) - set(whole):
                 self.storage.delete(f"{FOLDER}/{name}")
         return sorted(whole)
+
+
+def _name(step: int | None) -> str | None:
+    return None if step is None else f"step-{step:08d}"
 
 
 def _write(

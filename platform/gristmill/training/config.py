@@ -11,12 +11,12 @@ from gristmill.tokens.config import TokensSection
 class Schedule(Section):
     """Learning rate over a run, in tokens. `three_stage` is the paper's: 80 %, 90 %, sqrt(1/10) each."""
 
-    kind: Literal["three_stage", "cosine", "wsd", "constant"] = "three_stage"
+    kind: Literal["three_stage", "cosine", "linear", "wsd", "constant"] = "three_stage"
     warmup_steps: int = Field(2000, ge=0)
     boundaries: tuple[float, float] = (0.8, 0.9)
     """Shares of the run's tokens where `three_stage` drops, or where `wsd` starts to decay (first)."""
     final_ratio: float = 0.1
-    """Final over peak learning rate of `cosine` and `wsd`."""
+    """Final over peak learning rate of `cosine`, `linear` and `wsd`."""
 
 
 class Optimizer(Section):
@@ -28,6 +28,17 @@ class Optimizer(Section):
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip_norm: float = 1.0
+
+
+class Guard(Section):
+    """What makes an update be left out, and when that ends the run."""
+
+    sigmas: float = Field(6.0, ge=0)
+    """A loss this many standard deviations above the mean of the window; 0 looks for NaN and inf only."""
+    window: int = Field(128, ge=8)
+    """Steps that are looked back on."""
+    max_skips: int = Field(3, ge=1)
+    """Updates left out in a row that end the run."""
 
 
 class Training(Section):
@@ -44,6 +55,7 @@ class Training(Section):
     mask_documents: bool = True
     """Attention never crosses a document; False concatenates as the paper does."""
     z_loss: float = 0.0
+    guard: Guard = Guard()
     resume_from: str | None = None
     """Fingerprint of a finished, shorter training to go on from; set by `run --resume`, never by hand."""
     zero_stage: Literal[0, 1, 2, 3] = context(2)

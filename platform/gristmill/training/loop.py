@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -20,21 +20,43 @@ from pathlib import Path
 import torch
 
 from gristmill.errors import TrainingError
-from gristmill.evaluation import heldout
 from gristmill.progress import NoProgress, Progress
 from gristmill.storage import Storage
 from gristmill.tokens.shards import Shards
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training import weights
 from gristmill.training.batch import Batch
-from gristmill.training.checkpoint import Checkpoints
+from gristmill.training.checkpoint import Checkpoints, State
+from gristmill.training.exam import Exam
+from gristmill.training.guard import SpikeGuard
+from gristmill.training.losses import Sums, split_losses
 from gristmill.training.metrics import MetricsLog, read_metrics, summarize
-from gristmill.training.request import HeldOutRequest, TrainRequest
+from gristmill.training.request import TrainRequest
 from gristmill.training.samples import Samples
-from gristmill.training.schedule import learning_rate
+from gristmill.training.schedule import Plan
 from gristmill.training.sharding import ShardedModel, effective_stage, prepare_process
+from gristmill.training.throughput import Peak, memory_bytes, step_flops
 
 Report = Callable[[dict[str, float]], None]
+Leaving = Callable[[], bool]
+
+MAX_NAMED = 12
+"""Documents that a message names."""
+
+log = logging.getLogger(__name__)
+
+
+class Preempted(Exception):
+    """The run saved itself because a machine is to go: whoever started it starts it again."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Who listens to a run, and who tells it to leave."""
+
+    report: Report | None
+    progress: Progress
+    leaving: Leaving | None
 
 
 def run(
@@ -43,17 +65,20 @@ def run(
     device: torch.device | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
+    leaving: Leaving | None = None,
 ) -> dict[str, float]:
     """Train to the end and return the figures of `metrics.summarize` with steps and tokens.
 
     `report` is called on every rank after each held-out measure, with rank 0's figures on rank 0.
+    `leaving` says on any rank that its machine is to go: all save and leave by Preempted.
     Raises TrainingError, ModelError, StoreError.
     """
     device = device or default_device()
+    around = Around(report, progress or NoProgress(), leaving)
     if request.held_out is not None and effective_stage(request.training) == 3:
         raise TrainingError("held-out measures need whole weights on a rank; use zero_stage 0 to 2")
     prepare_process(device, request.threads)
-    loop = _Loop(request, device, report, progress or NoProgress())
+    loop = _Loop(request, device, around)
     loop.go()
     weights.export(loop.model, request)
     if loop.metrics is not None:
@@ -70,14 +95,18 @@ def default_device() -> torch.device:
     return torch.device("cpu")
 
 
+_FREE = ("steps", "resume_from", "schedule")
+
+
 def identity(request: TrainRequest) -> str:
     """Return a hash of all that decides the run's trajectory; URLs, workers and threads do not.
 
-    Neither does the number of steps: `run --resume` goes on from a checkpoint of a shorter training.
+    Neither do the number of steps and the schedule: `run --resume` goes on from a checkpoint of a
+    shorter training, and the checkpoint knows its learning rates.
     """
     model = {key: value for key, value in request.model.identity().items() if key != "folder"}
     training = request.training.identity()
-    fixed = {key: training[key] for key in training if key not in ("steps", "resume_from")}
+    fixed = {key: training[key] for key in training if key not in _FREE}
     return hashlib.sha256(
         json.dumps([model, fixed, request.seed], sort_keys=True).encode()
     ).hexdigest()
@@ -86,20 +115,15 @@ def identity(request: TrainRequest) -> str:
 class _Loop:
     """One rank's part of a run."""
 
-    def __init__(
-        self,
-        request: TrainRequest,
-        device: torch.device,
-        report: Report | None,
-        progress: Progress,
-    ) -> None:
-        self.request, self.device = request, device
-        self.report, self.progress = report, progress
+    def __init__(self, request: TrainRequest, device: torch.device, around: Around) -> None:
+        self.request, self.device, self.around = request, device, around
         self.output = Storage.open(request.output)
-        self.rank = torch.distributed.get_rank()
+        self.rank, self.world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         training = request.training
-        cache = Path(request.cache) if request.cache else None
-        shards = Shards.open(Storage.open(request.rows), cache)
+        shards = Shards.open(
+            Storage.open(request.rows), Path(request.cache) if request.cache else None
+        )
+        self.tokenizer = Tokenizer.load(Storage.open(request.tokenizer))
         self.samples = Samples(
             shards,
             shards.order,
@@ -107,12 +131,22 @@ class _Loop:
             training.batch_sequences,
             training.micro_batch,
             training.mask_documents,
+            self.tokenizer.special,
             self.rank,
-            torch.distributed.get_world_size(),
+            self.world,
         )
-        self.tokens_per_step = training.batch_sequences * shards.sequence_length
+        self.row_tokens = shards.sequence_length
+        self.plan = Plan(
+            training.schedule,
+            training.learning_rate,
+            request.steps,
+            training.batch_sequences * self.row_tokens,
+        )
+        self.token_bytes = torch.from_numpy(self.tokenizer.token_sizes)
         self.model = ShardedModel(request.model, training, self.samples.accumulate, device)
-        self.checkpoints = Checkpoints(self.output, identity(request), training.keep_checkpoints)
+        self.checkpoints = Checkpoints(
+            self.output, identity(request), self.plan, training.keep_checkpoints
+        )
         done = self.checkpoints.restore(self.model)
         if done is None:
             if training.resume_from is not None:
@@ -123,71 +157,133 @@ class _Loop:
             weights.begin(self.model, request.model, request.seed)
         self.step = 0 if done is None else done.step
         self.tokens = 0 if done is None else done.tokens
+        self.skipped = 0 if done is None else done.skipped
+        self.guard = SpikeGuard(training.guard, () if done is None else done.losses)
         self.metrics = MetricsLog(self.output, self.step) if self.rank == 0 else None
+        self.peak = Peak.of(device) if self.rank == 0 else None
         held_out = request.held_out
-        self.exam = _Exam.of(held_out, request) if held_out and self.rank == 0 else None
+        self.exam = Exam.of(held_out, self.tokenizer) if held_out and self.rank == 0 else None
 
     def go(self) -> None:
-        """Train from where the run stands to its last step."""
-        steps, every = self.request.steps, self.request.training.checkpoint_every
+        """Train from where the run stands to its last step. Raises Preempted, TrainingError."""
+        steps, trunk = self.request.steps, self.plan.trunk_steps()
+        every = self.request.training.checkpoint_every
         measured = self.request.measure_steps()
         with ThreadPoolExecutor(1, "samples") as reader:
             coming = reader.submit(self.samples.batches, self.step)
             while self.step < steps:
+                started = time.perf_counter()
                 batches = coming.result()
+                waited = time.perf_counter() - started
                 if self.step + 1 < steps:
                     coming = reader.submit(self.samples.batches, self.step + 1)
-                figures = self.update(batches)
+                figures = self.update(batches, started, waited)
                 if self.step in measured:
                     figures |= self.measure(figures)
                 if self.metrics is not None:
                     self.metrics.write(self.step, figures)
-                self.progress.update(self.step, steps, "steps", **figures)
-                if self.step % every == 0 or self.step == steps:
-                    self.checkpoints.save(self.model, self.step, self.tokens)
-                    if self.metrics is not None:
-                        self.metrics.upload()
+                self.around.progress.update(self.step, steps, "steps", **_shown(figures))
+                if self.leaving or self.step % every == 0 or self.step in (steps, trunk):
+                    self.save()
+                if self.leaving and self.step < steps:
+                    raise Preempted(
+                        f"{self.request.stage} saved step {self.step} and leaves its node"
+                    )
 
-    def update(self, batches: list[Batch]) -> dict[str, float]:
-        """Make one update of the weights; return its figures. Raises TrainingError on no number."""
-        started = time.perf_counter()
-        training = self.request.training
-        counts = [sum(b.num_targets for b in batches), sum(b.num_tokens for b in batches)]
-        targets, tokens = self._sum(counts, torch.int64)
-        rate = learning_rate(
-            training.schedule,
-            training.learning_rate,
-            self.step * self.tokens_per_step,
-            self.request.steps * self.tokens_per_step,
-            self.tokens_per_step,
-        )
+    def save(self) -> None:
+        """Write a checkpoint, and what was measured so far."""
+        losses = tuple(self.guard.taken)
+        self.checkpoints.save(self.model, State(self.step, self.tokens, self.skipped, losses))
+        if self.metrics is not None:
+            self.metrics.upload()
+
+    def update(self, batches: list[Batch], started: float, waited: float) -> dict[str, float]:
+        """Make one update of the weights, unless it would do harm; return the step's figures."""
+        leaving = self.around.leaving is not None and self.around.leaving()
+        counts = [
+            sum(batch.num_targets for batch in batches),
+            sum(batch.num_tokens for batch in batches),
+            sum(batch.pairs for batch in batches),
+            int(leaving),
+        ]
+        targets, tokens, pairs, leave = self._sum(counts, torch.int64)
+        self.leaving = leave > 0
+        rate = self.plan.rate(self.step)
         self.model.set_learning_rate(rate)
-        entropy = torch.zeros((), dtype=torch.float64, device=self.device)
-        for batch in batches[:-1]:
-            entropy += self.model.backward(batch.to(self.device), int(targets))
-            self.model.micro_step(last=False)
-        entropy += self.model.backward(batches[-1].to(self.device), int(targets))
-        loss = self._sum([float(entropy)], torch.float64)[0] / max(targets, 1)
-        self._check("loss", loss)
-        self.model.micro_step(last=True)
+        working = time.perf_counter()
+        sums = Sums(self.token_bytes)
+        for number, batch in enumerate(batches):
+            sums.add(batch, self.model.backward(batch.to(self.device), int(targets)))
+            if number + 1 < len(batches):
+                self.model.micro_step()
+        entropy, *others = self._sum(sums.values(), torch.float64)
+        loss = entropy / max(targets, 1)
+        harm = self.guard.harm(loss)
+        made = self.model.update(leave_out=harm is not None)
         norm = self.model.gradient_norm()
-        self._check("gradient norm", norm)
+        worked = time.perf_counter() - working
         self.step += 1
         self.tokens += int(tokens)
+        if made:
+            self.guard.take(loss)
+        else:
+            self._left_out(harm or f"the gradient norm is {norm}")
+        taken = time.perf_counter() - started
         return {
             "loss": loss,
+            **split_losses(entropy, others, targets),
             "learning_rate": rate,
             "gradient_norm": norm,
             "tokens": self.tokens,
-            "tokens_per_s": tokens / (time.perf_counter() - started),
+            "skipped": self.skipped,
+            "tokens_per_s": tokens / taken,
+            "step_s": taken,
+            "data_wait_s": waited,
+            "loop_s": taken - worked - waited,
+            **self._cost(tokens, pairs, taken),
+        }
+
+    def _cost(self, tokens: float, pairs: float, taken: float) -> dict[str, float]:
+        """Return memory, and FLOPs against the peak where it is known."""
+        found = {"memory_bytes": float(memory_bytes(self.device))}
+        if self.peak is None or self.peak.flops_per_s is None:
+            return found
+        rows = self.request.training.batch_sequences
+        full_pairs = float(rows * self.row_tokens**2)
+        config, most = self.model.llama.config, self.peak.flops_per_s * self.world * taken
+        return {
+            **found,
+            "mfu": step_flops(config, tokens, pairs) / most,
+            "mfu_full": step_flops(config, rows * self.row_tokens, full_pairs) / most,
         }
 
     def measure(self, figures: dict[str, float]) -> dict[str, float]:
         """Measure on held-out files (rank 0) and report; return what was measured."""
         found = {} if self.exam is None else self.exam.take(self.model)
-        if self.report is not None:
-            self.report({"step": self.step, **figures, **found})
+        if self.around.report is not None:
+            self.around.report({"step": self.step, **figures, **found})
         return found
+
+    def _left_out(self, harm: str) -> None:
+        """Say which documents an update was left out for. Raises TrainingError after too many."""
+        self.skipped += 1
+        stop = self.guard.skip()
+        training = self.request.training
+        first = (self.step - 1) * training.batch_sequences
+        last = first + training.batch_sequences - 1
+        names = self.samples.documents(self.step - 1, self.tokenizer, MAX_NAMED)
+        if self.rank == 0:
+            log.warning(
+                "%s: %s at step %d; its update is left out; samples %d to %d: %s",
+                self.request.stage, harm, self.step, first, last, "; ".join(names),
+            )  # fmt: skip
+        if stop:
+            raise TrainingError(
+                f"{self.request.stage}: {harm} at step {self.step}, and {self.guard.in_a_row} updates "
+                f"in a row were left out; the last was of samples {first} to {last}: "
+                f"{'; '.join(names)}; lower learning_rate (now {training.learning_rate}), raise "
+                "schedule.warmup_steps, or look at these documents"
+            )
 
     def _sum(self, values: list[int] | list[float], dtype: torch.dtype) -> list[float]:
         total = torch.tensor(values, dtype=dtype, device=self.device)
@@ -195,30 +291,8 @@ class _Loop:
         summed: list[float] = total.tolist()
         return summed
 
-    def _check(self, what: str, value: float) -> None:
-        if math.isfinite(value):
-            return
-        first = self.step * self.request.training.batch_sequences
-        raise TrainingError(
-            f"{self.request.stage}: the {what} is {value} at step {self.step + 1} (samples {first} to "
-            f"{first + self.request.training.batch_sequences - 1}); lower learning_rate "
-            f"(now {self.request.training.learning_rate}) or raise schedule.warmup_steps"
-        )
 
-
-@dataclass(frozen=True)
-class _Exam:
-    """The held-out samples, and the tokenizer to ask in."""
-
-    tokenizer: Tokenizer
-    held_out: heldout.HeldOut
-
-    @staticmethod
-    def of(asked: HeldOutRequest, request: TrainRequest) -> _Exam:
-        """Choose the samples: the same for every run that asks the same."""
-        samples = heldout.samples(Storage.open(asked.corpus), asked.files, asked.seed)
-        return _Exam(Tokenizer.load(Storage.open(request.tokenizer)), samples)
-
-    def take(self, model: ShardedModel) -> dict[str, float]:
-        """Measure the model as it stands."""
-        return heldout.measure(model.llama, self.tokenizer, self.held_out)
+def _shown(figures: dict[str, float]) -> dict[str, float]:
+    """Return the figures that progress shows."""
+    shown = ("loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_s")
+    return {name: figures[name] for name in shown}

@@ -2,8 +2,18 @@
 
 Written by rank 0 as it goes; after a crash, lines past the checkpoint are dropped, so that the file
 reads as if there had been none. In a remote store both are uploaded at checkpoints and at the end.
-Figures are plain: loss (mean cross-entropy of the global batch's targets, in nats, without z-loss),
-learning_rate, gradient_norm, tokens (so far), tokens_per_s.
+Figures are plain:
+
+    loss                 mean cross-entropy of the global batch's targets, in nats, without z-loss
+    fim_middle_loss      the same of middles that are filled in (after fim_end), left_to_right_loss of the rest
+    bits_per_byte        entropy in bits over the bytes of the targets' text
+    learning_rate, gradient_norm (before clipping), tokens (so far), skipped (updates left out so far)
+    tokens_per_s, step_s, data_wait_s (samples not ready), loop_s (neither samples, forward, backward nor update)
+    mfu, mfu_full        FLOPs over the peak: causal inside documents, and full rows (see `throughput`)
+    memory_bytes         the most that rank 0 has held
+
+and after a held-out measure l2r_bits_per_byte, the same by language (l2r_bits_per_byte/Python),
+fim_bits_per_byte and infilling_exact_match.
 """
 
 from __future__ import annotations

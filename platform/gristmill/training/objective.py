@@ -2,25 +2,20 @@
 
 Dividing by the number of targets of the whole batch, not by each micro-batch's own, is what makes the
 result the same for every micro-batch size, accumulation and world size. Logits are computed at targets
-only, and in pieces that are recomputed in the backward pass once they would be large. The optional
-z-loss (log Z squared) is kept apart from the cross-entropy, so that the logged loss stays comparable.
+only, in pieces (`cross_entropy`). The optional z-loss (log Z squared) is kept apart from the
+cross-entropy, so that the logged loss stays comparable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.checkpoint import checkpoint
 
 from gristmill.model.llama import Llama
 from gristmill.training.batch import Batch
-
-MAX_LOGITS = 64 * 1024 * 1024
-"""Logits held at once (256 MB in fp32) before they are made in pieces."""
+from gristmill.training.cross_entropy import summed_cross_entropy
 
 
 class Objective(nn.Module):
@@ -31,38 +26,27 @@ class Objective(nn.Module):
         self.llama = llama
         self.z_loss = z_loss
         self.pieces = pieces
-        """Off in ZeRO 3, where every rank must call every module equally often."""
+        """Off in ZeRO 3, where the head's weight is whole only inside the head's own call."""
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
-        """Return `weight` times the summed loss (with z-loss), and the plain summed cross-entropy."""
+        """Return `weight` times the summed loss (with z-loss), and each target's plain entropy."""
         hidden_NC = self.llama(batch.tokens_N, batch.positions_N, batch.attend())
         if batch.num_targets == 0:  # every rank runs every module and every backward pass
             total = self.llama.logits(hidden_NC[:1]).float().sum() * 0.0
-            return total, total.detach()
+            return total, total.detach()[None][:0]
         picked_LC = hidden_NC.index_select(0, batch.target_positions_L)
-        entropy, log_z = self._sums(picked_LC, batch.targets_L)
-        return (entropy + self.z_loss * log_z) * weight, entropy.detach()
-
-    def _sums(self, picked_LC: Tensor, targets_L: Tensor) -> tuple[Tensor, Tensor]:
-        rows = max(1, MAX_LOGITS // self.llama.config.vocab_rows)
-        if len(targets_L) <= rows or not self.pieces:
-            return self._piece(picked_LC, targets_L)
-        run: Callable[..., tuple[Tensor, Tensor]] = checkpoint
-        pieces = [
-            run(self._piece, hidden, targets, use_reentrant=False)
-            for hidden, targets in zip(
-                torch.split(picked_LC, rows), torch.split(targets_L, rows), strict=True
+        if self.pieces:
+            head_VC = self.llama.lm_head.weight
+            loss, entropies_L = summed_cross_entropy(
+                picked_LC, head_VC, batch.targets_L, self.z_loss
             )
-        ]
-        entropies, log_zs = zip(*pieces, strict=True)
-        return torch.stack(entropies).sum(), torch.stack(log_zs).sum()
-
-    def _piece(self, picked_LC: Tensor, targets_L: Tensor) -> tuple[Tensor, Tensor]:
+            return loss * weight, entropies_L
         logits_LV = self.llama.logits(picked_LC).float()
-        entropy = cross_entropy(logits_LV, targets_L, reduction="sum")
-        if not self.z_loss:
-            return entropy, torch.zeros((), device=entropy.device)
-        return entropy, logits_LV.logsumexp(-1).square().sum()
+        entropies_L = cross_entropy(logits_LV, batch.targets_L, reduction="none")
+        loss = entropies_L.sum()
+        if self.z_loss:
+            loss = loss + self.z_loss * logits_LV.logsumexp(-1).square().sum()
+        return loss * weight, entropies_L.detach()
 
 
 def decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gristmill.tokens.sampler import Order, row_at
+from gristmill.tokens.special import SpecialTokens
+from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training.batch import Batch, Rows, make_batch
 
 
@@ -25,6 +27,7 @@ class Samples:
     """The global batch, B."""
     micro_batch: int
     mask_documents: bool
+    special: SpecialTokens | None = None
     rank: int = 0
     world: int = 1
 
@@ -45,6 +48,19 @@ class Samples:
         end = min(start + self.share, self.batch_sequences)
         return list(range(first + start, first + end))
 
+    def documents(self, step: int, tokenizer: Tokenizer, limit: int) -> list[str]:
+        """Name up to `limit` documents of a step, on all ranks, by their first line: a path comment."""
+        first = step * self.batch_sequences
+        names: list[str] = []
+        for k in range(first, first + self.batch_sequences):
+            row = self.rows.row(row_at(k, self.order, self.seed))
+            for start in [int(bound) for bound in row.bounds if bound < row.num_tokens]:
+                if len(names) == limit:
+                    return [*names, "..."]
+                lines = tokenizer.decode(row.tokens[start : start + 48].tolist()).splitlines()
+                names.append(lines[0].strip()[:120] if lines else "(empty)")
+        return names
+
     def batches(self, step: int) -> list[Batch]:
         """Return this rank's micro-batches at a step."""
         found = [row_at(k, self.order, self.seed) for k in self.numbers(step)]
@@ -53,6 +69,7 @@ class Samples:
             make_batch(
                 rows[i * self.micro_batch : (i + 1) * self.micro_batch],
                 mask_documents=self.mask_documents,
+                special=self.special,
             )
             for i in range(self.accumulate)
         ]

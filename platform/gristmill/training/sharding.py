@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
 import sys
 import warnings
@@ -65,6 +66,7 @@ class ShardedModel:
         self.world = torch.distributed.get_world_size()
         self.clip_norm = training.optimizer.clip_norm
         self._norm = 0.0
+        self._leave_out = False
         config = engine_config(training, self.stage, accumulate, self.world)
         with torch.device(device if self.stage < 3 else "cpu"):
             self.llama = _empty(request, config, self.stage)
@@ -83,22 +85,57 @@ class ShardedModel:
             model=objective, optimizer=optimizer, config=config
         )[0]
         self.named = dict(self.llama.named_parameters())
+        self._let_updates_be_left_out()
 
     def backward(self, batch: Batch, total_targets: int) -> Tensor:
-        """Add a micro-batch's gradient; return its summed cross-entropy."""
+        """Add a micro-batch's gradient; return each target's cross-entropy."""
         weight = self.world / max(total_targets, 1)  # ZeRO averages over ranks
-        loss, entropy = self.engine(batch, weight)
+        loss, entropies_L = self.engine(batch, weight)
         # A tensor of its own: at stage 0 DeepSpeed would divide the engine's output by `accumulate`.
         self.engine.backward(loss * 1.0, scale_wrt_gas=False)
-        result: Tensor = entropy
+        result: Tensor = entropies_L
         return result
 
-    def micro_step(self, *, last: bool) -> None:
-        """End a micro-batch; the `last` of a step updates the weights."""
-        if self.stage == 0 and last and self.clip_norm > 0:
-            norm = nn.utils.clip_grad_norm_(self.named.values(), self.clip_norm)
-            self._norm = float(norm)
+    def micro_step(self) -> None:
+        """End a micro-batch that is not the last of a step."""
         self.engine.step()
+
+    def update(self, *, leave_out: bool = False) -> bool:
+        """End a step's last micro-batch and update the weights; say whether that was done.
+
+        Nothing changes when it is to be left out, or when the gradient is no number.
+        """
+        self._leave_out = leave_out
+        if self.stage > 0:
+            self.engine.step()
+            return not self.engine.optimizer.overflow
+        most = self.clip_norm if self.clip_norm > 0 else math.inf
+        self._norm = float(nn.utils.clip_grad_norm_(self.named.values(), most))
+        made = math.isfinite(self._norm) and not leave_out
+        if not made:
+            for parameter in self.named.values():
+                parameter.grad = None
+        self.engine.step()
+        return made
+
+    def _let_updates_be_left_out(self) -> None:
+        """Make DeepSpeed's way to pass over an update ours to take: it is off but for fp16."""
+        optimizer = self.engine.optimizer
+        if self.stage in (1, 2):
+            optimizer.check_grad_overflow = True
+            found = optimizer.has_overflow
+            optimizer.has_overflow = lambda *given, **named: (
+                found(*given, **named) or self._leave_out
+            )
+        elif self.stage == 3:
+            check = optimizer._overflow_check_and_loss_scale_update
+
+            def checked(update_scale: bool = True) -> bool:
+                check(update_scale)
+                optimizer.overflow = optimizer.overflow or self._leave_out
+                return bool(optimizer.overflow)
+
+            optimizer._overflow_check_and_loss_scale_update = checked
 
     def shapes(self) -> dict[str, torch.Size]:
         """Return the shape of each whole parameter, by name."""
