@@ -146,4 +146,8 @@ class LanguageRules:
     ends: the script of a Vue component, say, with blanks around it."""
     near: re.Pattern[bytes] | None = None
     """Where set, every node that the query captures holds a match of this, and the query is run around
-    such matches alone: for a query of few nodes in a large tree (Python's imports: 3 times as fast)."""
+    such matches alone: for a query of few nodes in a large tree (Python's imports: 3 times as fast).
+    What is broken in the tree is captured beside, as `error`."""
+    near_within: frozenset[str] = frozenset()
+    """Kinds of node that the query's patterns begin at: it is run over such a node around a match, and
+    not at all where a match is in none (in a comment, say)."""

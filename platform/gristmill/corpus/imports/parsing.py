@@ -15,7 +15,7 @@ import importlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -33,6 +33,7 @@ _ERRORS = "(ERROR) @error (MISSING) @missing"
 _NEAR_BYTES = 300
 """Places of interest that are closer together are one."""
 _BY_PLACE = attrgetter("byte_range")
+_NEAR_STEPS = 4
 _MOST_PLACES = 16
 _BYTES_A_PLACE = 256
 """A file with more of them than that, for its size, is searched as a whole, which is then cheaper."""
@@ -116,14 +117,17 @@ def _read(
         return rules.extract({}, data), 0.0, ()
     grammar = rules.grammar(language, path)
     tree = _tree(grammar, data, deadline)
+    root = tree.root_node
+    broken = _broken(grammar, root, deadline) if root.has_error else []
     query = _query(grammar, rules.query)
     if rules.near is None:
-        captures = _captures(query, tree.root_node, deadline)
+        captures = _captures(query, root, deadline)
     else:
-        captures = _captures_near(rules.near, query, tree.root_node, data, deadline)
+        near = _captures_near(rules, query, root, data, deadline)
+        captures = {**near, "error": [node for node in broken if node.is_error]}
     found = rules.extract(captures, data)
-    share = _error_share(grammar, tree, len(data), deadline) if tree.root_node.has_error else 0.0
-    signals = measure(tree.root_node, data, len(found.imports)) if measure is not None else ()
+    share = _error_share(broken, len(data))
+    signals = measure(root, data, len(found.imports)) if measure is not None else ()
     return found, share, signals
 
 
@@ -157,15 +161,23 @@ def _captures(query: Query, root: Node, deadline: float) -> Captures:
 
 
 def _captures_near(
-    near: re.Pattern[bytes], query: Query, root: Node, data: bytes, deadline: float
+    rules: LanguageRules, query: Query, root: Node, data: bytes, deadline: float
 ) -> Captures:
     """Return what the query captures around the matches of `near`, each node once, in order."""
+    assert rules.near is not None
     places: list[list[int]] = []
-    for match in near.finditer(data):
-        if places and match.start() - places[-1][1] <= _NEAR_BYTES:
-            places[-1][1] = match.end()
+    for match in rules.near.finditer(data):
+        start, end = match.span()
+        if rules.near_within:
+            around = _around(root, start, end, rules.near_within)
+            if around is None:
+                continue
+            start, end = around.byte_range
+        if places and start - places[-1][1] <= _NEAR_BYTES:
+            places[-1][0] = min(places[-1][0], start)
+            places[-1][1] = max(places[-1][1], end)
         else:
-            places.append([match.start(), match.end()])
+            places.append([start, end])
     if len(places) > max(_MOST_PLACES, len(data) // _BYTES_A_PLACE):
         return _captures(query, root, deadline)
     found: dict[str, dict[tuple[int, int], Node]] = {}
@@ -179,22 +191,28 @@ def _captures_near(
     return {name: sorted(nodes.values(), key=_BY_PLACE) for name, nodes in found.items()}
 
 
-def _error_share(grammar: tuple[str, str], tree: Tree, size: int, deadline: float) -> float:
+def _around(root: Node, start: int, end: int, kinds: frozenset[str]) -> Node | None:
+    """Return the node of one of these kinds that a place begins, a few steps up at most."""
+    node = root.descendant_for_byte_range(start, end)
+    for _ in range(_NEAR_STEPS):
+        if node is None or node.type in kinds:
+            return node
+        node = node.parent
+    return None
+
+
+def _error_share(broken: Sequence[Node], size: int) -> float:
     """Return the share of bytes under ERROR nodes, each byte once; a MISSING node counts as one."""
-    nodes = _broken(tree.root_node)
-    if nodes is None:
-        captures = _captures(_query(grammar, _ERRORS), tree.root_node, deadline)
-        nodes = [*captures.get("error", ()), *captures.get("missing", ())]
-    broken = sum(node.is_missing for node in nodes)
+    num_bytes = sum(node.is_missing for node in broken)
     end = 0
-    for start, stop in sorted((node.start_byte, node.end_byte) for node in nodes if node.is_error):
-        broken += max(0, stop - max(start, end))
+    for start, stop in sorted(node.byte_range for node in broken if node.is_error):
+        num_bytes += max(0, stop - max(start, end))
         end = max(end, stop)
-    return min(1.0, broken / max(size, 1))
+    return min(1.0, num_bytes / max(size, 1))
 
 
-def _broken(root: Node) -> list[Node] | None:
-    """Return the ERROR and MISSING nodes below the branches that hold any; None where they are many."""
+def _broken(grammar: tuple[str, str], root: Node, deadline: float) -> list[Node]:
+    """Return the ERROR and MISSING nodes, looked for below the nodes that hold any."""
     found: list[Node] = []
     waiting, visited = [root], 0
     while waiting:
@@ -204,7 +222,8 @@ def _broken(root: Node) -> list[Node] | None:
         children = node.children
         visited += len(children)
         if visited > _MOST_VISITED:
-            return None
+            captures = _captures(_query(grammar, _ERRORS), root, deadline)
+            return [*captures.get("error", ()), *captures.get("missing", ())]
         waiting += [child for child in children if child.has_error]
     return found
 

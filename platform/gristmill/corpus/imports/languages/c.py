@@ -27,8 +27,9 @@ _QUERY = """
 (preproc_if condition: (number_literal) @never)
 (preproc_call) @call
 (comment) @comment
-(ERROR) @error
 """
+_NEAR = re.compile(rb"#[ \t]*(?:include|import|if[ \t]+0\b)")
+_DIRECTIVES = frozenset({"preproc_include", "preproc_if", "preproc_call", "comment"})
 _CALL = re.compile(r"""#\s*(?:include_next|import)\s*(["<][^">\n]+[">])""")
 _DIRECTIVE = re.compile(
     rb"""^[ \t]*#[ \t]*include(?:_next)?[ \t]*(["<][^">\n]+[">])""", re.MULTILINE
@@ -81,7 +82,7 @@ def _includes(captures: Captures, data: bytes) -> Iterator[tuple[int, Import]]:
         if match is not None:
             lines.add(node.start_point[0] + 1)
             yield node.start_byte, _include(match[1], node.start_point[0] + 1)
-    if "error" in captures:  # the grammar has no directive in the middle of a list, say
+    if captures.get("error"):  # the grammar has no directive in the middle of a list, say
         comments = [(node.start_byte, node.end_byte) for node in captures.get("comment", ())]
         line, end = 1, 0
         for match_ in _DIRECTIVE.finditer(data):
@@ -161,4 +162,6 @@ RULES = LanguageRules(
     extract=extract,
     resolve=resolve,
     config_names=TEMPLATES | {"compile_commands.json"},
+    near=_NEAR,
+    near_within=_DIRECTIVES,
 )

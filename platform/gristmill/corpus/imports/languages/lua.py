@@ -28,8 +28,7 @@ from gristmill.corpus.imports.scopes import text
 
 LANGUAGE = "Lua"
 _QUERY = """
-(function_call name: [(identifier) (dot_index_expression)] @function
-  arguments: (arguments) @arguments)
+(function_call name: [(identifier) (dot_index_expression)] arguments: (arguments) @arguments)
 (string content: (string_content) @string)
 """
 _LOADERS = {"require": "require", "dofile": "file", "loadfile": "file"}
@@ -42,8 +41,11 @@ _FOLDERS = ("lua", "src", "lib")
 def extract(captures: Captures, data: bytes) -> Found:
     """Return what is loaded by a literal name; the form is `require`, `file` or `template`."""
     imports = []
-    pairs = zip(_sorted(captures, "function"), _sorted(captures, "arguments"), strict=True)
-    for function, arguments in pairs:
+    for arguments in captures.get("arguments", ()):
+        call = arguments.parent
+        function = call.child_by_field_name("name") if call is not None else None
+        if function is None:
+            continue
         name, given = text(function, data), arguments.named_children
         if name in _PROTECTED and given and text(given[0], data) in _LOADERS:
             name, given = text(given[0], data), given[1 if name == "pcall" else 2 :]
@@ -61,11 +63,6 @@ def extract(captures: Captures, data: bytes) -> Found:
             for template in _TEMPLATE.findall(text(node, data)):
                 imports.append(Import(template, node.start_point[0] + 1, form="template"))
     return Found(tuple(imports))
-
-
-def _sorted(captures: Captures, name: str) -> list[Node]:
-    key = (lambda node: node.end_byte) if name == "function" else (lambda node: node.start_byte)
-    return sorted(captures.get(name, ()), key=key)
 
 
 def _in_function(node: Node) -> bool:
