@@ -12,7 +12,6 @@ inside `unlimited`.
 """
 
 import importlib
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence

@@ -38,6 +38,8 @@ _QUERY = """
 (call_expression function: (identifier) @_amd
   arguments: (arguments (array (string) @amd)) (#any-of? @_amd "define" "require" "requirejs"))
 """
+_NEAR = re.compile(rb"\b(?:import|from|require|define)")
+_LOADING = frozenset({"import_statement", "export_statement", "call_expression"})
 _TYPES = re.compile(rb"(?:import|export)\s+type(?:of)?\b\s*(?:[{*]|(?!from\b)[\w$])")
 """By the text, because `export type *` and all of Flow's are errors to the grammars."""
 _EXPORTED_IMPORT = re.compile(rb"\bexport(?=\s+import\s+[\w$]+\s*=\s*require\b)")
@@ -187,4 +189,6 @@ RULES = LanguageRules(
         }
     ),
     prepare=_prepare,
+    near=_NEAR,
+    near_within=_LOADING,
 )
