@@ -79,6 +79,8 @@ class Pieces:
 
     ids: Ids
     lengths: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    """Which of the documents each piece is of."""
     counts: Counts
 
 
@@ -98,11 +100,13 @@ def make_pieces(
         ]
     )
     flat: list[Ids] = []
+    owners: list[int] = []
     at = 0
-    for document in documents:
+    for number, document in enumerate(documents):
         own = blocks[at : at + len(document.files)]
         at += len(own)
         flat += maker.pieces(document, own)
+        owners += [number] * (len(flat) - len(owners))
     counts = maker.counts
     lengths = np.array([len(ids) for ids in flat], np.int64)
     counts.documents = len(documents)
@@ -112,7 +116,8 @@ def make_pieces(
     counts.num_bytes = sum(
         len((file.header + file.text).encode()) for item in documents for file in item.files
     )
-    return Pieces(np.concatenate(flat) if flat else np.zeros(0, np.uint32), lengths, counts)
+    ids = np.concatenate(flat) if flat else np.zeros(0, np.uint32)
+    return Pieces(ids, lengths, np.array(owners, np.int64), counts)
 
 
 @dataclass
