@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 from cluster import processes
 from cluster.local import LocalCluster
@@ -35,3 +38,22 @@ def kill_worker(cluster: LocalCluster, title: str) -> int:
             os.kill(pid, signal.SIGKILL)
             return pid
     raise AssertionError(f"no process of the cluster is called {title}")
+
+
+def drain_node(cluster: LocalCluster, pool: str, deadline_s: int) -> str:
+    """Tell a pool's node that its machine will be taken, as a cloud does, and return the node's id."""
+    node = next(node for node in cluster.nodes if node["pool"] == pool)
+    subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ray"), "drain-node",
+            "--address", cluster.state["gcs_address"],
+            "--node-id", str(node["node_id"]),
+            "--reason", "DRAIN_NODE_REASON_PREEMPTION",
+            "--reason-message", "a test takes the machine",
+            "--deadline-remaining-seconds", str(deadline_s),
+        ],
+        env={**os.environ, **cluster.env},
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return str(node["node_id"])

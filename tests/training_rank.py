@@ -112,16 +112,24 @@ def main(plan_path: str, rank: str) -> None:
             if done == self.stop_after:
                 raise Given
 
+    class Notice:
+        """The word that the machine goes, in the step with this number."""
+
+        def __init__(self, step: int | None) -> None:
+            self.step, self.asked = step, 0
+
+        def __call__(self) -> bool:
+            self.asked += 1
+            return self.asked == self.step
+
+    last = int(rank) == plan["world"] - 1
     for item in plan["runs"]:
         request = TrainRequest.model_validate(item["request"], strict=False)
-        asked = iter(range(1, request.steps + 1))
-        last = int(rank) == plan["world"] - 1
-        leave_after = item.get("leave_after")
         with contextlib.suppress(Given, Preempted):
             run(
                 request,
                 progress=Fuse(item.get("stop_after")),
-                leaving=(lambda: last and next(asked) == leave_after) if leave_after else None,
+                leaving=Notice(item.get("leave_after")) if last else None,
             )
 
 
