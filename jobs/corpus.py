@@ -298,7 +298,8 @@ def _conclude(
     summary = summarise(tallies, table)
     batches = sorted(set(tallies["batch"].to_pylist()))
     plan = pa.concat_tables(read_table(storage, plan_path(batch)) for batch in batches)
-    page = report(context.draft.name, plan, table, summary, storage)
+    window = context.recipe.corpus.window_tokens
+    page = report(context.draft.name, plan, table, summary, storage, window)
     return summary, page
 
 

@@ -180,3 +180,17 @@ def test_root_folders_lie_over_each_other() -> None:
     files = {"src/a.ts": 'import "./made"', "out/made.ts": ""}
     text = '{"compilerOptions": {"rootDirs": ["src", "out"]}}'
     assert pairs(files, {"tsconfig.json": text}) == {("src/a.ts", "out/made.ts")}
+
+
+def test_what_the_grammar_cannot_read_is_found_by_its_words() -> None:
+    text = (
+        '/** @type {import("./no.js").A} */\n'
+        'export class A extends B<import("./c.js").D> {\n'
+        '    on(e: import("./e.js").E<import("./f.js").F>): keyof import("./g.js").G;\n'
+        "}\n"
+        '// import("./no.js")\n'
+        'import B from "./b.js";\n'
+    )
+    found = parse("TypeScript", text, "a.d.ts").imports
+    targets = {one.target: one.line for one in found}
+    assert targets == {"./b.js": 6, "./c.js": 2, "./e.js": 3, "./f.js": 3, "./g.js": 3}

@@ -12,7 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from gristmill.corpus import pictures
+from gristmill.corpus import pictures, report_findings
+from gristmill.corpus.findings import Findings
+from gristmill.corpus.report_page import page
 from gristmill.corpus.summary import Summary
 
 PAPER_KEPT_SHARE = 0.328
@@ -67,6 +69,8 @@ class Sample:
     """A file shown on the page."""
 
     title: str
+    rule: str
+    """What decided."""
     note: str
     text: str
 
@@ -85,6 +89,7 @@ def render(
     plan: pa.Table,
     repositories: pa.Table,
     summary: Summary,
+    findings: Findings,
     graphs: Sequence[Graph],
     kept: Sequence[Sample],
     dropped: Sequence[Sample],
@@ -92,18 +97,21 @@ def render(
     """Return the page."""
     rows = plan.select(["language", "licence", "num_bytes", "reason", "split"]).to_pylist()
     sections = [
-        _figures(summary),
-        _section("Where the files went", _funnel(rows)),
-        _section("Against the paper", _paper(summary)),
-        _section("Languages", _languages(rows)),
-        _section("Licences", _licences(rows)),
-        _section("Sizes of the files that stayed", _sizes(rows)),
-        _section("Repositories", _repositories(repositories)),
-        *(_section(f"Imports of {graph.repository}", _graph(graph)) for graph in graphs),
-        _section("Some that stayed", _samples(kept)),
-        _section("Some that went", _samples(dropped)),
+        ("Where the files went", _funnel(rows)),
+        ("Against the paper", _paper(summary)),
+        ("Languages", _languages(rows)),
+        ("Licences", _licences(rows)),
+        ("Sizes of the files that stayed", _sizes(rows)),
+        ("Copies", report_findings.copies(findings)),
+        ("Redactions", report_findings.redactions(findings)),
+        ("Benchmarks", report_findings.benchmarks(findings)),
+        ("Orders", report_findings.orders(findings)),
+        *((f"Imports of {graph.repository}", _graph(graph)) for graph in graphs),
+        ("Some that stayed", _samples(kept)),
+        ("Some that went, and why", _samples(dropped)),
+        ("Repositories", _repositories(repositories)),
     ]
-    return _PAGE.format(title=escape(name), body="".join(sections))
+    return page(f"Corpus {name}", _figures(summary), sections)
 
 
 def _figures(summary: Summary) -> str:
@@ -116,6 +124,7 @@ def _figures(summary: Summary) -> str:
         (f"{counts['files_held_out']:,}", "files held out"),
         (f"{counts['edges']:,}", "import edges"),
         (f"{summary.metrics['edges_broken_share']:.1%}", "of them point ahead in the order"),
+        (f"{summary.metrics['imports_visible_share']:.0%}", "of what files import is in sight"),
     )
     cells = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>" for value, label in figures
@@ -146,7 +155,7 @@ def _paper(summary: Summary) -> str:
         "What the paper's rule filters keep of text in a wanted language. Its crawl was of GitHub as "
         "it is, data files and pages among the code; released packages are cleaner to begin with."
     )
-    return pictures.bars([ours, paper], colour=pictures.FILL[1]) + f"<p>{note}</p>"
+    return pictures.bars([ours, paper], colour=1) + f"<p>{note}</p>"
 
 
 def _languages(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -159,7 +168,7 @@ def _languages(rows: Sequence[Mapping[str, Any]]) -> str:
     order = sorted(sizes, key=lambda key: (-sizes[key], key))[:16]
     return pictures.bars(
         [(key, float(sizes[key]), f"{_bytes(sizes[key])}, {files[key]:,} files") for key in order],
-        colour=pictures.FILL[2],
+        colour=2,
     )
 
 
@@ -217,7 +226,8 @@ def _graph(graph: Graph) -> str:
 
 def _samples(samples: Sequence[Sample]) -> str:
     return "".join(
-        f"<details><summary><b>{escape(item.title)}</b> {escape(item.note)}</summary>"
+        f"<details><summary><b>{escape(item.title)}</b> <mark>{escape(item.rule)}</mark> "
+        f"{escape(item.note)}</summary>"
         f"<pre>{escape(item.text)}</pre></details>"
         for item in samples
     )
@@ -239,15 +249,11 @@ def choose_samples(
         title = f"{row['repository']}: {row['path']}"
         if row["reason"]:
             note = f"{REASONS.get(row['reason'], row['reason'])}: {row['detail']}"
-            dropped.append(Sample(title, note, text[:600]))
+            dropped.append(Sample(title, row["reason"], note, text[:600]))
         else:
-            kept.append(Sample(title, f"{row['language']}, {row['split']}", text[:1200]))
-    dropped.sort(key=lambda item: item.note)
+            kept.append(Sample(title, row["language"], f"in {row['split']}", text[:1200]))
+    dropped.sort(key=lambda item: (item.rule, item.note))
     return kept, dropped
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
 def _bytes(size: float) -> str:
@@ -256,23 +262,3 @@ def _bytes(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.55 system-ui, sans-serif; color: #1f2933; background: #f5f7fa; margin: 0 }}
-main {{ max-width: 760px; margin: 0 auto; padding: 32px 20px 80px }}
-h1 {{ font-size: 26px; margin: 0 0 18px }} h2 {{ font-size: 17px; margin: 0 0 12px }}
-section {{ background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; padding: 20px 24px; margin: 18px 0 }}
-.figures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px }}
-.figures div {{ background: #fff; border: 1px solid #e4e7eb; border-radius: 10px; padding: 14px 16px }}
-.figures b {{ display: block; font-size: 22px }} .figures span, p {{ color: #616e7c; font-size: 13px }}
-.wide {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px; width: 100% }}
-th, td {{ text-align: left; white-space: nowrap; padding: 4px 10px 4px 0; border-bottom: 1px solid #eef1f4 }}
-th {{ color: #616e7c; font-weight: 600 }}
-details {{ margin: 6px 0 }} summary {{ cursor: pointer; font-size: 13px }}
-pre {{ background: #f5f7fa; border-radius: 6px; padding: 10px 12px; overflow-x: auto; font-size: 12px }}
-</style></head><body><main><h1>Corpus {title}</h1>{body}</main></body></html>
-"""

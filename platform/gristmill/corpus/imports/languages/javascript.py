@@ -47,6 +47,9 @@ _HEAD = re.compile(rb"(?:\s+|//[^\n]*|/\*.*?\*/|\xef\xbb\xbf|#![^\n]*)+", re.DOT
 _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
 )
+_UNREAD = re.compile(
+    rb"(\bimport\(\s*|^import\s[^\"';()]*?\bfrom\s*)([\"'])([^\"'\n]+)\2", re.MULTILINE
+)
 _FUNCTIONS = frozenset(
     {
         "function_declaration",
@@ -75,6 +78,7 @@ def extract(captures: Captures, data: bytes) -> Found:
     for node in captures.get("amd", ()):
         imports.append(Import(text(node, data)[1:-1], node.start_point[0] + 1, form="amd"))
     imports += _references(data) if b"<reference" in data else ()
+    imports += _unread(captures, data) if b"import(" in data else ()
     return Found(tuple(found for found in map(_clean, filter(None, imports)) if found.target))
 
 
@@ -84,6 +88,25 @@ def _references(data: bytes) -> Iterator[Import]:
     for match in _REFERENCE.finditer(data, 0, head.end()) if head is not None else ():
         line = data.count(b"\n", 0, match.start()) + 1
         yield Import(_relative(match[1].decode("utf-8", "replace")), line, kind="type_only")
+
+
+def _unread(captures: Captures, data: bytes) -> Iterator[Import]:
+    """Yield what stands where the grammar is lost: it knows few places for `import("./a").Type`."""
+    known = {node.start_byte for node in captures.get("call", ())}
+    sources = (node.child_by_field_name("source") for node in captures.get("import", ()))
+    known |= {source.start_byte for source in sources if source is not None}
+    at = number = 0
+    in_comment = False
+    for match in _UNREAD.finditer(data):
+        between = data[at : match.start()]
+        at = match.start()
+        number += between.count(b"\n")
+        opened, closed = between.rfind(b"/*"), between.rfind(b"*/")
+        in_comment = opened > closed or (in_comment and closed < 0)
+        behind_slashes = b"//" in between.rpartition(b"\n")[2]
+        if not in_comment and not behind_slashes and match.start(2) not in known:
+            kind: Kind = "type_only" if b"(" in match[1] or _TYPES.match(match[0]) else "import"
+            yield Import(match[3].decode("utf-8", "replace"), number + 1, kind=kind)
 
 
 def _relative(target: str) -> str:
