@@ -58,6 +58,19 @@ class HandleBackend:
         found: Mapping[str, Any] = await self._handles[model].lineage.remote()
         return found
 
+    async def repositories(self, model: str) -> Sequence[str]:
+        """Ask one of the model's replicas."""
+        found: Sequence[str] = await self._handles[model].repositories.remote()
+        return found
+
+    async def context(
+        self, model: str, generation: Generation
+    ) -> Sequence[tuple[str, str]] | Refusal:
+        """Ask one of the model's replicas."""
+        found: Sequence[tuple[str, str]] | Refusal
+        found = await self._handles[model].context.remote(generation)
+        return found
+
     async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
         """Encode on one of the model's replicas."""
         ids: Sequence[int] = await self._handles[model].encode.remote(text, add_bos, special)

@@ -60,6 +60,14 @@ class Replica:
         """Return what the current weights were made from."""
         return await asyncio.to_thread(self._settings.follower.lineage, self._host.label)
 
+    async def repositories(self) -> Sequence[str]:
+        """Return the repositories whose index can give context."""
+        return await asyncio.to_thread(self._host.repositories)
+
+    async def context(self, generation: Generation) -> Sequence[tuple[str, str]] | Refusal:
+        """Return the other files that a request would be given."""
+        return await asyncio.to_thread(self._host.context, generation)
+
     async def encode(self, text: str, add_bos: bool, special: bool) -> Sequence[int]:
         """Return a text's token ids."""
         return self._host.encode(text, add_bos=add_bos, special=special)

@@ -11,7 +11,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gristmill.errors import RequestError
@@ -48,6 +48,11 @@ def error_body(error: RequestError) -> dict[str, Any]:
             "code": error.code,
         }
     }
+
+
+def sources_of(piece: Piece) -> list[dict[str, Any]]:
+    """Return where text of an answer stands in the training corpus; `index` is the choice."""
+    return [{"index": piece.index, **asdict(source)} for source in piece.sources]
 
 
 def models_body(cards: Sequence[ModelCard]) -> dict[str, Any]:
@@ -96,6 +101,7 @@ class Answer(ABC):
         self.fingerprint = fingerprint
         self._num_choices = num_choices
         self._choices: dict[int, _Choice] = {}
+        self._sources: list[dict[str, Any]] = []
 
     def add(self, piece: Piece) -> None:
         """Take in a piece."""
@@ -106,6 +112,7 @@ class Answer(ABC):
         choice.num_prompt = piece.num_prompt
         choice.num_cached = piece.num_cached
         choice.logprobs += piece.logprobs
+        self._sources += sources_of(piece)
 
     def usage(self) -> dict[str, Any]:
         """Return the token counts of everything so far."""
@@ -123,7 +130,8 @@ class Answer(ABC):
     def body(self) -> dict[str, Any]:
         """Return the whole answer."""
         choices = [self._whole(i, choice) for i, choice in sorted(self._choices.items())]
-        return {**self._head(self.whole), "choices": choices, "usage": self.usage()}
+        told = {"sources": self._sources} if self._sources else {}
+        return {**self._head(self.whole), "choices": choices, "usage": self.usage(), **told}
 
     def start(self) -> list[str]:
         """Return the events before the first piece."""
@@ -132,8 +140,7 @@ class Answer(ABC):
     def event(self, piece: Piece) -> str:
         """Take in a piece and return it as an event."""
         self.add(piece)
-        part = self._part(piece, self._choices[piece.index])
-        return frame({**self._head(self.chunk), "choices": [part]})
+        return frame(self._chunk(piece))
 
     def usage_event(self) -> str:
         """Return the event that closes a stream whose usage was asked for."""
@@ -142,6 +149,12 @@ class Answer(ABC):
     def end(self, counts_usage: bool) -> Sequence[str]:
         """Return the events after the last piece."""
         return [self.usage_event(), DONE] if counts_usage else [DONE]
+
+    def _chunk(self, piece: Piece) -> dict[str, Any]:
+        part = self._part(piece, self._choices[piece.index])
+        sources = sources_of(piece)
+        told = {"sources": sources} if sources else {}
+        return {**self._head(self.chunk), "choices": [part], **told}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {

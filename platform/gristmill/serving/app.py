@@ -10,6 +10,7 @@
     POST /infill, /completion; GET /props, /models  llama.cpp's, for its editor plug-ins
     POST /tokenize, /detokenize                     in llama.cpp's and in vLLM's form
     /v1/health, /v1/events, /v1beta/server_setting  Tabby's; its completions are `segments` on OpenAI's path
+    GET  /v1/repositories; POST /v1/context         what the index gives a completion request
     GET  /lineage[?model=<id>]  what a model was made from, down to repositories
 
 `door.py` stands before all of them (keys, limits, origins), `front.py` holds the handlers.
@@ -60,6 +61,8 @@ def build_app(backend: Backend, settings: FrontSettings | None = None) -> FastAP
         ("/props", front.props, GET),
         ("/tokenize", front.tokenize, POST),
         ("/detokenize", front.detokenize, POST),
+        ("/v1/repositories", front.repositories, GET),
+        ("/v1/context", front.context, POST),
         ("/v1/health", front.tabby_health, ["GET", "POST"]),
         ("/v1/events", front.tabby_event, POST),
         ("/v1beta/server_setting", front.tabby_setting, GET),

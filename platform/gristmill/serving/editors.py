@@ -67,8 +67,7 @@ class CodestralAnswer(ChatAnswer):
     def event(self, piece: Piece) -> str:
         """Take in a piece and return it as an event."""
         self.add(piece)
-        part = self._part(piece, self._choices[piece.index])
-        chunk = {**self._head(self.chunk), "choices": [part]}
+        chunk = self._chunk(piece)
         return frame({**chunk, "usage": self.usage()} if piece.finish_reason else chunk)
 
     def usage_event(self) -> str:

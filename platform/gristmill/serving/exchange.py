@@ -189,6 +189,14 @@ class Backend(Protocol):
     async def lineage(self, model: str) -> Mapping[str, Any]:
         """Return what a model was made from."""
 
+    async def repositories(self, model: str) -> Sequence[str]:
+        """Return the repositories whose index can give context."""
+
+    async def context(
+        self, model: str, generation: Generation
+    ) -> Sequence[tuple[str, str]] | Refusal:
+        """Return the other files, (path, text), that a request would be given."""
+
     async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
         """Return a text's token ids; `special`: a special token written in it is meant."""
 

@@ -151,6 +151,23 @@ class Front:
             raise text.error()
         return json_response({"content": text, "prompt": text})
 
+    async def repositories(self, model: str | None = None) -> Response:
+        """List the repositories whose index can give context."""
+        card = await self._card(model, "completion")
+        return json_response({"repositories": list(await self.backend.repositories(card.name))})
+
+    async def context(self, request: Request) -> Response:
+        """Show the other files that a completion request would be given."""
+        body = self._read(request, CompletionBody, await self._values(request))
+        card = await self._card(body.model, "completion")
+        asked = body.generation()
+        if asked.repository is None:
+            raise RequestError("'repository' is missing: say whose files", param="repository")
+        found = await self.backend.context(card.name, asked)
+        if isinstance(found, Refusal):
+            raise found.error()
+        return json_response({"files": [{"path": path, "text": text} for path, text in found]})
+
     async def tabby_health(self) -> Response:
         """Say to Tabby's clients that there is a completion model."""
         return json_response(tabby_health(await self._card(None, "completion")))

@@ -160,8 +160,8 @@ class ModelHost:
         limit_s = min(self.limits.timeout_s, generation.timeout_s or self.limits.timeout_s)
         deadline = asyncio.get_running_loop().time() + limit_s
         loaded = self._loaded
-        if generation.repository is not None and loaded.repositories is not None:
-            extra = await asyncio.to_thread(loaded.repositories.extra, generation)
+        if generation.repository is not None:
+            extra = await asyncio.to_thread(_context, loaded, generation)
             generation = replace(generation, extra=(*extra, *generation.extra))
         params = self._params(loaded, generation)
         room = loaded.engine.max_position - params.max_tokens
@@ -187,6 +187,18 @@ class ModelHost:
                         yield piece
         finally:
             self._num_open -= len(asked)
+
+    def repositories(self) -> Sequence[str]:
+        """Return the repositories whose index can give context."""
+        found = self._loaded.repositories
+        return found.names if found is not None else ()
+
+    def context(self, generation: Generation) -> Sequence[tuple[str, str]] | Refusal:
+        """Return the other files that a request would be given."""
+        try:
+            return _context(self._loaded, generation)
+        except RequestError as error:
+            return Refusal.of(error)
 
     def encode(self, text: str, *, add_bos: bool, special: bool) -> list[int]:
         """Return a text's token ids; `special`: a special token written in it is meant."""
@@ -255,3 +267,14 @@ def _fitted(
     if generation.max_tokens is not None or left < 1:
         return params
     return replace(params, max_tokens=min(params.max_tokens, left))
+
+
+def _context(loaded: _Loaded, generation: Generation) -> tuple[tuple[str, str], ...]:
+    if loaded.repositories is None:
+        raise RequestError(
+            "this endpoint has no index of repositories; leave 'repository' out, or add an index "
+            "section to the recipe",
+            param="repository",
+            code="unknown_repository",
+        )
+    return loaded.repositories.extra(generation)

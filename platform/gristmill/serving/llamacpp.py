@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gristmill.errors import RequestError
-from gristmill.serving.answers import frame
+from gristmill.serving.answers import frame, sources_of
 from gristmill.serving.exchange import Generation, ModelCard, Piece
 from gristmill.serving.options import EditorOptions
 from gristmill.serving.protocols import MAX_CHOICES, MAX_STOPS
@@ -191,6 +191,7 @@ class _Choice:
     num_cached: int = 0
     finish_reason: str | None = None
     stopping_word: str = ""
+    sources: list[dict[str, Any]] = field(default_factory=list)
     first_s: float = 0.0
     last_s: float = 0.0
 
@@ -216,6 +217,7 @@ class NativeAnswer:
         choice.num_cached = piece.num_cached
         choice.finish_reason = piece.finish_reason or choice.finish_reason
         choice.stopping_word = piece.stopping_word or choice.stopping_word
+        choice.sources += sources_of(piece)
 
     def body(self) -> Any:
         """Return the whole answer: an object, or a list where several choices were asked."""
@@ -270,6 +272,7 @@ class NativeAnswer:
             "stop_type": "word" if choice.stopping_word else stop_type,
             "stopping_word": choice.stopping_word,
             "tokens_cached": choice.num_prompt + num_tokens,
+            **({"sources": choice.sources} if choice.sources else {}),
             "timings": {
                 "cache_n": choice.num_cached,
                 "prompt_n": num_new,

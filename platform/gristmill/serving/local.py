@@ -30,6 +30,16 @@ class LocalBackend:
         """Return what the host was told when it loaded the model."""
         return self._hosts[model].card().lineage
 
+    async def repositories(self, model: str) -> Sequence[str]:
+        """Return what the model's index knows."""
+        return self._hosts[model].repositories()
+
+    async def context(
+        self, model: str, generation: Generation
+    ) -> Sequence[tuple[str, str]] | Refusal:
+        """Look into the model's index."""
+        return self._hosts[model].context(generation)
+
     async def encode(self, model: str, text: str, *, add_bos: bool, special: bool) -> Sequence[int]:
         """Encode with the tokenizer of the model's current weights."""
         return self._hosts[model].encode(text, add_bos=add_bos, special=special)

@@ -221,12 +221,30 @@ class ChatBody(_Body):
         if self.top_logprobs and not self.logprobs:
             raise RequestError("top_logprobs needs logprobs: true", param="top_logprobs")
         return Generation(
-            messages=tuple(message.plain() for message in self.messages),
+            messages=_turns([message.plain() for message in self.messages]),
             num_choices=self.n or 1,
             max_tokens=self.max_completion_tokens or self.max_tokens,
             **self.sampling(),
             logprobs=(self.top_logprobs or 0) if self.logprobs else None,
         )
+
+
+def _turns(messages: list[dict[str, str]]) -> tuple[dict[str, str], ...]:
+    """Return a conversation whose turns alternate: what one side says in a row is one turn.
+
+    A conversation that nobody but the system speaks in is asked by it.
+    """
+    turns: list[dict[str, str]] = []
+    for message in messages:
+        late = message["role"] == "system" and bool(turns) and turns[-1]["role"] != "system"
+        role = "user" if late else message["role"]  # the template has one place for the system
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += "\n" + message["content"]
+        else:
+            turns.append({"role": role, "content": message["content"]})
+    if len(turns) == 1:
+        turns[0]["role"] = "user"
+    return tuple(turns)
 
 
 def read(kind: type[Body], values: object) -> Body:

@@ -82,6 +82,14 @@ class Repositories:
         self._kept: OrderedDict[str, RepositoryIndex] = OrderedDict()
         self._lock = Lock()
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The repositories there are, by name."""
+        found: set[str] = set()
+        for path in sorted(self._folder.glob("*.parquet")):
+            found |= set(pq.read_table(path, columns=["repository"])["repository"].to_pylist())
+        return tuple(sorted(found))
+
     def extra(self, generation: Generation) -> tuple[tuple[str, str], ...]:
         """Return (path, text) of other files for a request. Raises RequestError."""
         assert generation.repository is not None

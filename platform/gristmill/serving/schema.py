@@ -27,6 +27,7 @@ _POSTS: tuple[tuple[str, str, tuple[type[BaseModel], ...]], ...] = (
     ("/completion", "Complete, as llama.cpp", (NativeBody,)),
     ("/tokenize", "Text to token ids", (TokenizeBody,)),
     ("/detokenize", "Token ids to text", (DetokenizeBody,)),
+    ("/v1/context", "Other files that a completion is given", (CompletionBody,)),
     ("/v1/events", "What became of a suggestion", (TabbyEvent,)),
 )
 _GETS = (
@@ -75,6 +76,7 @@ def openapi() -> dict[str, Any]:
     for path, what, name, place in (
         ("/v1/models/{name}", "One model", "name", "path"),
         ("/lineage", "What a model was made from", "model", "query"),
+        ("/v1/repositories", "What the index knows", "model", "query"),
     ):
         paths[path] = {"get": _operation(what, path)}
         paths[path]["get"]["parameters"] = [

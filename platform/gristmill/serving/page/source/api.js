@@ -9,21 +9,44 @@ async function failure(response) {
   }
 }
 
-export async function get(path, signal) {
-  const response = await fetch(path, { signal });
+const KEY = "gristmill-key";
+let asking = null; // one question for all calls that were refused at once
+
+// fetch with the API key, which is asked for when the endpoint wants one and kept for this tab.
+async function call(path, options) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+  const response = await fetch(path, { ...options, headers });
+  if (response.status === 401) {
+    asking ??= Promise.resolve(prompt("This endpoint wants an API key"));
+    const given = await asking;
+    if (given && given !== key) {
+      sessionStorage.setItem(KEY, given);
+      asking = null;
+      return call(path, options);
+    }
+  }
   if (!response.ok) throw await failure(response);
-  return response.json();
+  return response;
+}
+
+export async function get(path, signal) {
+  return (await call(path, { signal })).json();
+}
+
+export async function post(path, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return (await call(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
 }
 
 // POST a streaming request; yield the JSON of each event.
 export async function* stream(path, body, signal) {
-  const response = await fetch(path, {
+  const response = await call(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
     signal,
   });
-  if (!response.ok) throw await failure(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let waiting = "";
   for (;;) {

@@ -164,9 +164,12 @@ export function makeEditor(parent, text, { onWant, onIdle, onGhost }) {
       view.dispatch({ effects: showGhost.of(text ? { at, text } : null) });
       return true;
     },
-    want() {
+    around() {
       const at = view.state.selection.main.head;
-      onWant(view.state.sliceDoc(0, at), view.state.sliceDoc(at));
+      return [view.state.sliceDoc(0, at), view.state.sliceDoc(at)];
+    },
+    want() {
+      onWant(...this.around());
     },
     setLanguage(name) {
       view.dispatch({ effects: language.reconfigure(extensionsOf(name)) });

@@ -1,9 +1,10 @@
-// The page: three tabs over one endpoint. State lives in the DOM's controls and the closures here.
+// The page: four tabs over one endpoint. State lives in the DOM's controls and the closures here.
 
 import { makeEditor, LANGUAGES } from "./editor.js";
 import { get, stream } from "./api.js";
 import { drawLineage } from "./lineage.js";
 import { makeChat } from "./chat.js";
+import { makeContext, drawSources } from "./context.js";
 import { STARTS } from "./starts.js";
 
 const DEBOUNCE_MS = 250;
@@ -24,6 +25,14 @@ const chat = makeChat(() => ({
   model: modelOf("chat"),
   temperature: temperature(),
 }));
+
+const context = makeContext({
+  model: () => modelOf("completion"),
+  cursor: () => {
+    const [prompt, suffix] = editor.around();
+    return { prompt, suffix };
+  },
+});
 
 function cancel() {
   clearTimeout(timer);
@@ -52,10 +61,11 @@ async function suggest(prefix, suffix) {
       suffix,
       max_tokens: line ? 32 : 96,
       temperature: temperature(),
-      stop: line ? ["\n"] : ["\n\n\n"],
+      code_rules: { extent: line ? "line" : "auto" },
       truncate_prompt_tokens: -1,
-      file_path: LANGUAGES[byId("language").value].file,
+      ...context.settings(),
     };
+    drawSources(byId("sources"), []);
     for await (const event of stream("v1/completions", body, controller.signal)) {
       if (event.usage) {
         const { completion_tokens: made, prompt_tokens_details: details, prompt_tokens: read } = event.usage;
@@ -64,6 +74,7 @@ async function suggest(prefix, suffix) {
         say("ready", `${Math.round(first)} ms to the first token, ${total} ms in all`,
           `${made} tokens, ${reused}% of the prompt reused`);
       }
+      if (event.sources) drawSources(byId("sources"), event.sources);
       if (!event.choices.length) continue;
       first ||= performance.now() - started;
       text += event.choices[0].text;
@@ -104,6 +115,7 @@ async function loadModels() {
   byId("model").replaceChildren(...options);
   byId("artifact").textContent = models[0]?.artifact ?? "";
   byId("tab-chat").disabled = !models.some((model) => model.kind === "chat");
+  context.load().catch((error) => say("failed", error.message));
   say("ready", "type, and a suggestion appears");
 }
 
@@ -114,6 +126,7 @@ function open(name) {
     byId(`panel-${tab.id.slice(4)}`).hidden = !chosen;
   }
   if (name === "lineage") drawLineage(byId("panel-lineage"), byId("model").value);
+  if (name === "context") context.draw();
   if (name === "code") editor.view.focus();
   if (name === "chat") chat.focus();
 }
@@ -124,8 +137,10 @@ for (const [name, { name: shown }] of Object.entries(LANGUAGES)) {
 byId("language").addEventListener("change", ({ target }) => {
   cancel();
   editor.setLanguage(target.value);
+  byId("file").value = LANGUAGES[target.value].file;
   editor.setText(STARTS[target.value]);
 });
+byId("file").value = LANGUAGES.python.file;
 byId("temperature").addEventListener("input", () => {
   byId("temperature-value").textContent = temperature().toFixed(1);
 });
