@@ -154,7 +154,7 @@ def records(
     if text.lstrip().startswith("["):
         yield from json.loads(text)
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 yield json.loads(line)

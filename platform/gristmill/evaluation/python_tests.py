@@ -71,8 +71,10 @@ def check_function(
                 return session.call(entry_point, *arguments, named=named)
 
             space: dict[str, Any] = {"__name__": "judge"}
-            exec(compile(f"{IMPORTS}{before}\n{test}", "<test>", "exec"), space)
+            exec(compile(f"{IMPORTS}{before}", "<prompt>", "exec"), space)
             space[entry_point] = candidate  # some tests call it by its name
+            exec(compile(test, "<test>", "exec"), space)
+            space[entry_point] = candidate
             space["check"](candidate)
     except (Exception, RecursionError) as error:
         return failed(error)

@@ -169,7 +169,7 @@ class Samples:
     def read(path: Path) -> Samples:
         """Read a file. Raises RecipeError naming the line that has no task or no text."""
         found: dict[str, list[str]] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
                 continue
             try:

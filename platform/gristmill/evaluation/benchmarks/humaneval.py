@@ -47,13 +47,9 @@ def tasks(folder: Path | None = None, *, strip: bool = True, room: int = 500) ->
     ]
 
 
-def program(task: Task, answer: str, *, joint: str = "\n") -> str:
-    """Return prompt and completion as one program; an answer that repeats the prompt stands alone."""
-    prompt = str(task.data["prompt"])
-    if f"def {task.data['entry_point']}(" in answer:
-        helpers = prompt[: prompt.rfind("def " + str(task.data["entry_point"]))]
-        return f"{helpers}\n{answer}\n"
-    return f"{prompt}{joint}{answer}\n"
+def program(task: Task, answer: str) -> str:
+    """Return prompt and completion as one program; an answer that repeats the prompt defines it again."""
+    return f"{task.data['prompt']}{answer}\n"
 
 
 def _answer(task: Task, raw: str) -> str:
@@ -70,7 +66,7 @@ def _judge(task: Task, answer: str, sandbox: Sandbox | None) -> Verdict:
 def _judge_plain(task: Task, answer: str, sandbox: Sandbox | None) -> Verdict:
     assert sandbox is not None
     row = task.data
-    text = program(task, answer, joint="")
+    text = program(task, answer)
     return check_function(text, row["entry_point"], row["test"], sandbox, before=row["prompt"])
 
 
@@ -104,7 +100,7 @@ BENCHMARKS = (
         "humaneval", "evalplus", "HumanEval+", "pass@1", "execution",
         "prompt stripped and a newline, EvalPlus 0.1.10 inputs and comparison, base score beside it",
         _plus, lambda task, raw: cut(raw, PLUS_STOPS),
-        lambda task, answer, sandbox: evalplus.judge(task, program(task, answer, joint=""), sandbox),
+        lambda task, answer, sandbox: evalplus.judge(task, program(task, answer), sandbox),
         measures=("base",),
     ),
 )  # fmt: skip

@@ -173,7 +173,9 @@ class _Session:
 
     def _files(self, request: dict[str, Any], files: dict[str, str]) -> Any:
         for name, text in files.items():
-            with open(os.path.join("/tmp", name), "w", encoding="utf-8", newline="") as stream:
+            path = os.path.join("/tmp", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
 
     def _run(self, request: dict[str, Any], argv: list[str], given: str, wall_s: float) -> Any:
