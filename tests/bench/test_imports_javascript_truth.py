@@ -35,6 +35,8 @@ pypi jupyter-ai==2.24.0
 pypi gradio==4.44.1
 pypi apache-airflow-core==3.0.2
 debian cockpit
+npm chart.js@4.4.4
+npm ol@10.2.1
 """.strip().splitlines()
 HELD_OUT = """
 npm @sveltejs/kit@2.7.0
@@ -47,6 +49,15 @@ npm rxjs@7.8.1
 npm webpack@5.95.0
 npm zod@3.25.76
 pypi open-webui==0.3.32
+npm mocha@10.7.3
+npm sequelize@6.37.3
+npm vuetify@3.7.2
+npm flowbite-svelte@0.46.23
+npm fabric@6.4.3
+npm leaflet@1.9.4
+npm video.js@8.18.1
+npm typeorm@0.3.20
+npm @angular/material@18.2.8
 """.strip().splitlines()
 SCRIPTS = {"jquery@3.7.1"}
 """Repositories of AMD modules."""
