@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from gristmill.errors import GristmillError
-from jobs.cli import cluster, corpus, run, runs, store
+from jobs.cli import cluster, corpus, evaluate, run, runs, store
 from jobs.cli.app import app
 
-GROUPS = (run, runs, corpus, store, cluster)
+GROUPS = (run, runs, corpus, evaluate, store, cluster)
 """Importing a group adds its commands."""
 
 

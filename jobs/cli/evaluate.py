@@ -1,0 +1,236 @@
+"""`gristmill evaluate`: put benchmarks to a model folder, an endpoint or a file of samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gristmill.errors import GristmillError, RecipeError, SandboxError
+from gristmill.evaluation import exam_report, results
+from gristmill.evaluation.benchmark import Benchmark, Task, find, registry
+from gristmill.evaluation.exam import Exam
+from gristmill.evaluation.sandbox import Sandbox, open_sandbox
+from gristmill.evaluation.sandbox.backends import Name
+from gristmill.evaluation.sources import Endpoint, Samples, Source
+from gristmill.progress import LineProgress, Progress
+from jobs.cli.app import JsonOption, app, say, say_json, terminal
+
+BenchmarkOption = Annotated[
+    list[str] | None,
+    typer.Option("--benchmark", "-b", metavar="NAME[@RULES]", help="Which; may be given again."),
+]
+
+
+@app.command("evaluate")
+def evaluate_command(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL|URL|SAMPLES.jsonl...", help="One, or several to compare."),
+    ] = None,
+    benchmark: BenchmarkOption = None,
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each task.")] = 1,
+    temperature: Annotated[
+        float | None, typer.Option(help="Default: greedy for one sample, 0.2 else.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="The first so many tasks.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of benchmark data of your own.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where answers, verdicts and the report go.")
+    ] = Path("evaluation"),
+    model: Annotated[
+        str, typer.Option("--model", help="An endpoint's model; default: its first.")
+    ] = "",
+    fim: Annotated[
+        str, typer.Option("--fim", help="Write this family's FIM tokens into prompts.")
+    ] = "",
+    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests to an endpoint.")] = 16,
+    sandbox: Annotated[str, typer.Option(help="bubblewrap, namespaces or gvisor.")] = "",
+    newest: Annotated[
+        str, typer.Option(help="Newest date in the model's corpus: dated tasks are parted.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
+    corpus: Annotated[
+        Path | None, typer.Option("--corpus", help="Contamination hits of a corpus artifact.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask, judge and report; goes on where it was interrupted. Without arguments: what benchmarks there are."""
+    if not sources or not benchmark:
+        _list(as_json)
+        return
+    chosen = [find(name) for name in benchmark]
+    opened = [_source(text, model, fim, at_once) for text in sources]
+    tasks = {one.key: _tasks(one, data, limit, samples, temperature) for one in chosen}
+    needs = any(one.scored_by == "execution" for one in chosen)
+    box = _sandbox(sandbox) if needs else None
+    found: list[results.Result] = []
+    stopped = False
+    for one in chosen:
+        for source in opened:
+            progress: Progress = LineProgress(
+                f"{source.name} {one.key}", typer.get_text_stream("stderr")
+            )
+            count = (
+                source.num_samples() if isinstance(source, Samples) and samples == 1 else samples
+            )
+            exam = Exam(one, tasks[one.key], source, out, count, seed, box, progress)
+            try:
+                exam.run()
+            except KeyboardInterrupt:
+                stopped = True
+            hits = _hits(corpus, one) if corpus else ()
+            held = box.describe() if box else ""
+            done = list(exam.done.values())
+            found.append(
+                results.result(
+                    one, tasks[one.key], source.name, done, sandbox=held, hits=hits, newest=newest
+                )
+            )
+            if stopped:
+                break
+        if stopped:
+            break
+    _report(found, tasks, out, as_json=as_json, stopped=stopped)
+    if box is not None:
+        box.close()
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _source(text: str, model: str, fim: str, at_once: int) -> Source:
+    """Return what a word on the command line means. Raises RecipeError, GristmillError."""
+    if text.startswith(("http://", "https://")):
+        key = os.environ.get("GRISTMILL_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
+        return Endpoint(text, model, key, at_once, fim=fim).found()
+    path = Path(text)
+    if path.is_dir():
+        from gristmill.evaluation.engine_source import EngineSource
+
+        return EngineSource.of_folder(path)
+    if path.suffix == ".jsonl" and path.is_file():
+        return Samples.read(path)
+    raise RecipeError(f"'{text}' is no model folder, no URL and no file of samples (.jsonl)")
+
+
+def _tasks(
+    benchmark: Benchmark,
+    data: Path | None,
+    limit: int | None,
+    samples: int,
+    temperature: float | None,
+) -> list[Task]:
+    from dataclasses import replace
+
+    warm = temperature if temperature is not None else (0.2 if samples > 1 else 0.0)
+    top_p = 0.95 if warm > 0 else 1.0
+    return [
+        replace(task, prompt=replace(task.prompt, temperature=warm, top_p=top_p))
+        for task in list(benchmark.load(data))[:limit]
+    ]
+
+
+def _sandbox(name: str) -> Sandbox:
+    known: tuple[Name, ...] = ("bubblewrap", "namespaces", "gvisor")
+    for one in known:
+        if name == one:
+            return open_sandbox(one)
+    if name:
+        raise SandboxError(f"no sandbox backend '{name}'; there are {', '.join(known)}")
+    return open_sandbox()
+
+
+def _hits(corpus: Path, benchmark: Benchmark) -> set[str]:
+    """Return the tasks whose texts were found in a corpus, as its own table of hits says."""
+    import pyarrow.parquet as pq
+
+    plain = benchmark.name.split("-")[0]
+    found: set[str] = set()
+    for path in sorted(corpus.rglob("*.parquet")):
+        names = set(pq.read_schema(path).names)
+        if {"benchmark", "task"} <= names:
+            for row in pq.read_table(path, columns=["benchmark", "task"]).to_pylist():
+                if plain in str(row["benchmark"]).lower():
+                    found.add(str(row["task"]))
+    return found
+
+
+def _report(
+    found: Sequence[results.Result],
+    tasks: dict[str, list[Task]],
+    out: Path,
+    *,
+    as_json: bool,
+    stopped: bool,
+) -> None:
+    pairs = [
+        pair
+        for key in dict.fromkeys(one.benchmark for one in found)
+        for first, second in combinations([one for one in found if one.benchmark == key], 2)
+        if (pair := results.pair(first, second)) is not None
+    ]
+    results.write(out, found, pairs)
+    (out / "report.html").write_text(exam_report.page(found, pairs, tasks), encoding="utf-8")
+    if as_json:
+        say_json([one.summary() for one in found])
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("model", "benchmark", "metric", "part", "percent", "95 % interval", "tasks"):
+        table.add_column(heading)
+    for one in found:
+        for score in one.scores:
+            e = score.estimate
+            interval = f"{100 * e.low:.1f} .. {100 * e.high:.1f}"
+            table.add_row(
+                one.model,
+                one.benchmark,
+                score.metric,
+                score.part,
+                f"{100 * e.value:.2f}",
+                interval,
+                str(e.num),
+            )
+    terminal().print(table)
+    for pair in pairs:
+        p = "" if pair.p_value is None else f", McNemar p = {pair.p_value:.2g}"
+        say(
+            f"{pair.benchmark}: {pair.second} minus {pair.first} {100 * pair.difference.value:+.1f} points{p}"
+        )
+    say(
+        f"report: {out / 'report.html'}"
+        + ("; interrupted: run it again to go on" if stopped else "")
+    )
+
+
+def _list(as_json: bool) -> None:
+    known = [one for some in registry().values() for one in some]
+    if as_json:
+        say_json(
+            [
+                {
+                    "name": one.key,
+                    "title": one.title,
+                    "metric": one.metric,
+                    "protocol": one.protocol,
+                }
+                for one in known
+            ]
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("benchmark", "what", "score", "protocol"):
+        table.add_column(heading)
+    for one in known:
+        table.add_row(one.key, one.title, one.metric, one.protocol)
+    terminal().print(table)
+    if not known:
+        raise GristmillError("no benchmark is installed")
