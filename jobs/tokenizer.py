@@ -10,7 +10,6 @@ per token by language, measured on held-out files where there are any.
 
 import json
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,12 @@ from gristmill.storage import Storage
 from gristmill.tokens import bpe
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.tokens.units import Unit, read_unit, units_of
+from gristmill.tokens.yardsticks import Tally, tally_of
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
 
 MEASURED_BYTES = 4_000_000
+REPORTED = ("bytes_per_token", "cl100k_bytes_per_token", "deepseek_coder_bytes_per_word")
 
 
 @ray.remote(num_cpus=1)
@@ -60,20 +61,15 @@ def learn(refs: Sequence[Any], vocab_size: int) -> str:
 
 
 @ray.remote(num_cpus=1)
-def measure(refs: Sequence[Any], tokenizer_json: str) -> dict[str, tuple[int, int]]:
-    """Return bytes and tokens by language of the texts behind `refs`."""
+def measure(refs: Sequence[Any], tokenizer_json: str) -> dict[str, Tally]:
+    """Return by language the sizes of the texts behind `refs`."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = Tokenizer(tokenizer_json)
-    num_bytes: Counter[str] = Counter()
-    num_tokens: Counter[str] = Counter()
+    tallies: dict[str, Tally] = {}
     for ref in refs:
-        pairs = ray.get(ref)
-        for (language, text), ids in zip(
-            pairs, tokenizer.encode_batch([text for _, text in pairs]), strict=True
-        ):
-            num_bytes[language] += len(text.encode())
-            num_tokens[language] += len(ids)
-    return {language: (num_bytes[language], num_tokens[language]) for language in sorted(num_bytes)}
+        for language, tally in tally_of(ray.get(ref), tokenizer).items():
+            tallies.setdefault(language, Tally()).add(tally)
+    return dict(sorted(tallies.items()))
 
 
 def work(context: StageContext) -> Outcome:
@@ -102,7 +98,7 @@ def work(context: StageContext) -> Outcome:
     context.progress.update(3, 3, "steps")
     return Outcome(
         {"tokens": tokenizer.num_tokens, "vocab_rows": tokenizer.vocab_rows, **counts},
-        {"bytes_per_token": float(report["bytes_per_token"])},
+        {name: float(report["all"][name]) for name in REPORTED},
     )
 
 
@@ -137,25 +133,22 @@ class _Sample:
 
 
 def _report(
-    found: dict[str, tuple[int, int]], split: str, tokenizer: Tokenizer, counts: dict[str, int]
+    found: dict[str, Tally], split: str, tokenizer: Tokenizer, counts: dict[str, int]
 ) -> dict[str, Any]:
-    total_bytes = sum(num_bytes for num_bytes, _ in found.values())
-    total_tokens = sum(num_tokens for _, num_tokens in found.values())
+    total = Tally()
+    for tally in found.values():
+        total.add(tally)
+    figures = total.figures()
     return {
         "tokens": tokenizer.num_tokens,
         "vocab_rows": tokenizer.vocab_rows,
         "sha256": tokenizer.digest,
         "sample": counts,
         "measured_on": split,
-        "bytes_per_token": round(total_bytes / max(total_tokens, 1), 4),
-        "languages": {
-            language: {
-                "bytes": num_bytes,
-                "tokens": num_tokens,
-                "bytes_per_token": round(num_bytes / max(num_tokens, 1), 4),
-            }
-            for language, (num_bytes, num_tokens) in found.items()
-        },
+        "split_rules": "deepseek-coder" if tokenizer.is_fast else "of the adopted tokenizer",
+        "bytes_per_token": figures["bytes_per_token"],
+        "all": figures,
+        "languages": {language: tally.figures() for language, tally in found.items()},
     }
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gristmill.tokens.tokenizer import Tokenizer
-from gristmill.tokens.words import WordEncoder
+from gristmill.tokens.words import WordEncoder, pre_tokenizer, words_of
 from tests.made_corpus import real_files, small_tokenizer
 
 ODD = st.sampled_from(
@@ -38,6 +38,19 @@ ODD = st.sampled_from(
 
 def reference(text: str) -> list[int]:
     return small_tokenizer()._encode(text)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(ODD).map("".join) | st.text())
+def test_words_are_those_of_the_rules(text: str) -> None:
+    places = [place for _, place in pre_tokenizer().pre_tokenize_str(text)]
+    assert words_of(text) == [text[start:end] for start, end in places]
+
+
+def test_every_character_is_taken_for_what_it_is() -> None:
+    text = "\n".join(f"a {chr(code)}{chr(code)}a" for code in range(0x3100))
+    places = [place for _, place in pre_tokenizer().pre_tokenize_str(text)]
+    assert words_of(text) == [text[start:end] for start, end in places]
 
 
 @settings(max_examples=600, deadline=None)

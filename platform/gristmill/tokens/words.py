@@ -8,8 +8,8 @@ Only a tokenizer with exactly that split sequence is served (`WordEncoder.of`).
 
 Why classes are enough: the splits claim newlines, then letters and punctuation, each with at most one
 whitespace before; a character belongs to one class, and a whitespace goes to the letter or punctuation
-it stands before; of what no split claims, characters of the fourth split's range stay together, the
-others too, digits apart. Texts with a character whose class this Python does not know, or with a zero
+it stands before; what no split claims stays together. The fourth split then cuts every word where its
+range begins or ends, and digits are cut apart. Texts with a character whose class this Python does not know, or with a zero
 byte, go through the tokenizer itself.
 """
 
@@ -19,6 +19,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,11 +46,15 @@ CHUNK_CHARS = 1 << 21
 
 _ONE_AT_A_TIME = threading.Lock()
 """The memory of words is written while it is read from; of the module, so that encoders can be pickled."""
-_OTHER, _RANGE, _LETTER, _PUNCTUATION, _NEWLINE, _DIGIT, _SPACE, _UNKNOWN = range(8)
+_OTHER, _LETTER, _PUNCTUATION, _NEWLINE, _DIGIT, _SPACE, _UNKNOWN = range(7)
+_IN_RANGE = 8
+"""Set beside the class of a character of the fourth split's range."""
 _RANGES = ((0x4E00, 0x9FA5), (0x0800, 0x4E00), (0xAC00, 0xD7FF))
 _SPACES = "\t\x0b\x0c \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
+
+_CLASS_OF = {"L": _LETTER, "P": _PUNCTUATION, "N": _DIGIT}
 
 
 def pre_tokenizer() -> PreTokenizer:
@@ -66,23 +71,17 @@ def pre_tokenizer() -> PreTokenizer:
 def class_of(character: str) -> int:
     """Return what the split sequence takes a character for."""
     category = unicodedata.category(character)
+    found = _OTHER
     if character in "\r\n":
-        return _NEWLINE
-    if character in _SPACES:
-        return _SPACE
-    if category[0] == "L":
-        return _LETTER
-    if category[0] == "P":
-        return _PUNCTUATION
-    if category[0] == "N":
-        return _DIGIT
-    if category == "Cn" or character == "\0":
-        return _UNKNOWN
-    return _RANGE if _in_range(ord(character)) else _OTHER
-
-
-def _in_range(code: int) -> bool:
-    return any(first <= code <= last for first, last in _RANGES)
+        found = _NEWLINE
+    elif character in _SPACES:
+        found = _SPACE
+    elif category == "Cn" or character == "\0":
+        found = _UNKNOWN
+    elif category[0] in _CLASS_OF:
+        found = _CLASS_OF[category[0]]
+    in_range = any(first <= ord(character) <= last for first, last in _RANGES)
+    return found | _IN_RANGE if in_range else found
 
 
 @lru_cache(maxsize=1)
@@ -96,29 +95,37 @@ def _ascii_classes() -> NDArray[np.uint8]:
     return np.array([class_of(chr(code)) for code in range(128)], np.uint8)
 
 
-def word_starts(
-    classes: NDArray[np.uint8], codes: NDArray[Any], ends: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def word_starts(classes: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where words start in texts laid one behind the other.
 
-    `classes` are those of the characters and `codes` their code points; `ends` is where each text
-    ends. None of the texts may be empty.
+    `classes` are those of the characters; `ends` is where each text ends. None may be empty.
     """
-    following = np.empty_like(classes)
-    following[:-1] = classes[1:]
+    in_range = classes & _IN_RANGE
+    run = classes & (_IN_RANGE - 1)
+    following = np.empty_like(run)
+    following[:-1] = run[1:]
     following[ends - 1] = _NEWLINE  # a text's end: nothing to stand before
-    space = classes == _SPACE
+    space = run == _SPACE
     leads = space & ((following == _LETTER) | (following == _PUNCTUATION))
-    run = np.where(leads, following, classes)
-    loose = np.flatnonzero(space & ~leads)
-    if len(loose):
-        at = codes[loose]
-        run[loose] = np.where((at >= 0x0800) & (at <= 0x4E00), _RANGE, _OTHER)
+    run = np.where(leads, following, run)
+    run[space & ~leads] = _OTHER
     starts = leads | (run == _NEWLINE) | (run == _DIGIT)
-    starts[1:] |= run[1:] != run[:-1]
+    starts[1:] |= (run[1:] != run[:-1]) | (in_range[1:] != in_range[:-1])
     starts[0] = True
     starts[ends[:-1]] = True
     return np.flatnonzero(starts)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words that the split sequence makes of a text; joined they are it."""
+    if not text:
+        return []
+    classes = _classes()[np.frombuffer(text.encode("utf-32-le"), "<u4")]
+    if (classes & _UNKNOWN == _UNKNOWN).any():
+        places = [first for _, (first, _) in pre_tokenizer().pre_tokenize_str(text)]
+    else:
+        places = word_starts(classes, np.array([len(text)])).tolist()
+    return [text[start:end] for start, end in pairwise([*places, len(text)])]
 
 
 class WordEncoder:
@@ -179,19 +186,19 @@ class WordEncoder:
         data = "".join(texts).encode()
         codes = np.frombuffer(data, np.uint8)
         ends = np.cumsum([len(text) for text in texts])
-        starts = word_starts(_ascii_classes()[codes], codes, ends)
+        starts = word_starts(_ascii_classes()[codes], ends)
         return self._parted(self._entries(data, starts), starts, ends)
 
     def _wide(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         joined = "".join(texts)
         codes = np.frombuffer(joined.encode("utf-32-le"), "<u4")
         classes = _classes()[codes]
-        if (classes == _UNKNOWN).any():
+        if (classes & _UNKNOWN == _UNKNOWN).any():
             if len(texts) == 1:
                 return [np.array(self._encode(texts[0]), np.uint32)]
             return [ids for text in texts for ids in self._wide([text])]
         ends = np.cumsum([len(text) for text in texts])
-        starts = word_starts(classes, codes, ends)
+        starts = word_starts(classes, ends)
         sizes = 1 + (codes >= 0x80) + (codes >= 0x800).astype(np.int64) + (codes >= 0x10000)
         begins = np.concatenate([[0], np.cumsum(sizes)])
         return self._parted(self._entries(joined.encode(), begins[starts]), starts, ends)
