@@ -122,6 +122,8 @@ def traces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         settings[f"micro8-{world}"] = {"micro_batch": 8}
         settings[f"recompute-{world}"] = {"activation_checkpointing": True}
         if world == 2:
+            settings["ulysses0-2"] = {"zero_stage": 0, "sequence_parallel": 2}
+            settings["ulysses3-2"] = {"zero_stage": 3, "sequence_parallel": 2, "micro_batch": 3}
             settings |= {
                 f"guard{stage}-{world}": {"zero_stage": stage, "guard": GUARD}
                 for stage in (0, 2, 3)

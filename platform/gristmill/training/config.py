@@ -64,6 +64,8 @@ class Training(Section):
     threads: int = context(1, ge=1)
     """CPU cores of one worker."""
     activation_checkpointing: bool = context(False)
+    sequence_parallel: int = context(1, ge=1)
+    """Workers that share the tokens of a micro-batch (Ulysses): for sequences too long for one."""
     compile: bool = context(False)
     checkpoint_every: int = context(500, ge=1)
     """Steps between checkpoints; one is always written at the end."""

@@ -132,8 +132,8 @@ class _Loop:
             training.micro_batch,
             training.mask_documents,
             self.tokenizer.special,
-            self.rank,
-            self.world,
+            self.rank // training.sequence_parallel,
+            max(1, self.world // training.sequence_parallel),
         )
         self.row_tokens = shards.sequence_length
         self.plan = Plan(
@@ -170,13 +170,13 @@ class _Loop:
         every = self.request.training.checkpoint_every
         measured = self.request.measure_steps()
         with ThreadPoolExecutor(1, "samples") as reader:
-            coming = reader.submit(self.samples.batches, self.step)
+            coming = reader.submit(self.batches, self.step)
             while self.step < steps:
                 started = time.perf_counter()
                 batches = coming.result()
                 waited = time.perf_counter() - started
                 if self.step + 1 < steps:
-                    coming = reader.submit(self.samples.batches, self.step + 1)
+                    coming = reader.submit(self.batches, self.step + 1)
                 figures = self.update(batches, started, waited)
                 if self.step in measured:
                     figures |= self.measure(figures)
@@ -189,6 +189,11 @@ class _Loop:
                     raise Preempted(
                         f"{self.request.stage} saved step {self.step} and leaves its node"
                     )
+
+    def batches(self, step: int) -> list[Batch]:
+        """Return this rank's micro-batches, or its parts of them."""
+        whole, parallel = self.samples.batches(step), self.model.parallel
+        return whole if parallel is None else [parallel.part(batch) for batch in whole]
 
     def save(self) -> None:
         """Write a checkpoint, and what was measured so far."""
@@ -203,7 +208,7 @@ class _Loop:
         counts = [
             sum(batch.num_targets for batch in batches),
             sum(batch.num_tokens for batch in batches),
-            sum(batch.pairs for batch in batches),
+            sum(batch.pairs for batch in batches) // self.request.training.sequence_parallel,
             int(leaving),
         ]
         targets, tokens, pairs, leave = self._sum(counts, torch.int64)

@@ -13,16 +13,26 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gristmill.model.llama import Llama
+from gristmill.model.llama import Attend, Llama
 from gristmill.training.batch import Batch
 from gristmill.training.cross_entropy import summed_cross_entropy
+from gristmill.training.sequence_parallel import SequenceParallel
 
 
 class Objective(nn.Module):
     """The decoder with its loss: the module that DeepSpeed shards."""
 
-    def __init__(self, llama: Llama, z_loss: float = 0.0, *, pieces: bool = True) -> None:
+    def __init__(
+        self,
+        llama: Llama,
+        z_loss: float = 0.0,
+        *,
+        pieces: bool = True,
+        parallel: SequenceParallel | None = None,
+    ) -> None:
         super().__init__()
+        self.parallel = parallel
+        """Whom the tokens are shared with; batches are then parts."""
         self.llama = llama
         self.z_loss = z_loss
         self.pieces = pieces
@@ -30,7 +40,10 @@ class Objective(nn.Module):
 
     def forward(self, batch: Batch, weight: float) -> tuple[Tensor, Tensor]:
         """Return `weight` times the summed loss (with z-loss), and each target's plain entropy."""
-        hidden_NC = self.llama(batch.tokens_N, batch.positions_N, batch.attend())
+        attend: Attend = batch.attend()
+        if self.parallel is not None:
+            attend = self.parallel.attend(attend)
+        hidden_NC = self.llama(batch.tokens_N, batch.positions_N, attend)
         if batch.num_targets == 0:  # every rank runs every module and every backward pass
             total = self.llama.logits(hidden_NC[:1]).float().sum() * 0.0
             return total, total.detach()[None][:0]

@@ -29,6 +29,7 @@ from gristmill.training.batch import Batch
 from gristmill.training.config import Training
 from gristmill.training.objective import Objective, decay_groups
 from gristmill.training.request import ModelRequest
+from gristmill.training.sequence_parallel import SequenceParallel
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 MASTER = "master"
@@ -73,7 +74,11 @@ class ShardedModel:
         self.llama.checkpoint_blocks = training.activation_checkpointing
         if training.compile:
             self.llama.compile_blocks()
-        objective = Objective(self.llama, training.z_loss, pieces=self.stage < 3)
+        size = training.sequence_parallel
+        self.parallel = SequenceParallel(size, request.shape) if size > 1 else None
+        objective = Objective(
+            self.llama, training.z_loss, pieces=self.stage < 3, parallel=self.parallel
+        )
         optimizer = torch.optim.AdamW(
             decay_groups(objective, training.optimizer.weight_decay),
             lr=training.learning_rate,
@@ -88,7 +93,7 @@ class ShardedModel:
         self._let_updates_be_left_out()
 
     def backward(self, batch: Batch, total_targets: int) -> Tensor:
-        """Add a micro-batch's gradient; return each target's cross-entropy."""
+        """Add a micro-batch's gradient; return each target's cross-entropy. Takes this rank's part."""
         weight = self.world / max(total_targets, 1)  # ZeRO averages over ranks
         loss, entropies_L = self.engine(batch, weight)
         # A tensor of its own: at stage 0 DeepSpeed would divide the engine's output by `accumulate`.
