@@ -37,11 +37,12 @@ torch/_dynamo ray/data ray/serve ray/train ray/util openai hypothesis matplotlib
 SEEN = """
 attrs==24.2.0 flask==3.0.3 pytest==8.3.3 sphinx==8.1.3 celery==5.4.0 azure-core==1.31.0 poetry-core==1.9.1
 black==24.10.0 scrapy==2.11.2 twisted==24.7.0 ansible-core==2.17.5 sqlalchemy==2.0.36 mypy==1.13.0
+trio==0.26.2 pyramid==2.0.2 pylint==3.3.1
 """.split()  # fmt: skip # noqa: SIM905
 HELD_OUT = """
-google-cloud-storage==2.18.2 datasette==0.65.1 trio==0.26.2 jax==0.4.34 buildbot==4.0.4 django==5.1.2
-scikit-learn==1.5.2 dask==2024.9.1 opentelemetry-sdk==1.27.0 fonttools==4.54.1 pyramid==2.0.2 aiohttp==3.10.10
-sentry-sdk==2.16.0 conan==2.8.0 wagtail==6.2.2 pylint==3.3.1 coverage==7.6.1 nltk==3.9.1 zope.interface==7.1.1
+google-cloud-storage==2.18.2 datasette==0.65.1 jax==0.4.34 buildbot==4.0.4 django==5.1.2
+scikit-learn==1.5.2 dask==2024.9.1 opentelemetry-sdk==1.27.0 fonttools==4.54.1 aiohttp==3.10.10
+sentry-sdk==2.16.0 conan==2.8.0 wagtail==6.2.2 coverage==7.6.1 nltk==3.9.1 zope.interface==7.1.1
 google-api-core==2.21.0
 """.split()  # fmt: skip # noqa: SIM905
 BAR = 0.99
