@@ -48,7 +48,7 @@ _REFERENCE = re.compile(
     rb"^[ \t]*///[ \t]*<reference[ \t]+path[ \t]*=[ \t]*[\"']([^\"'\n]+)", re.MULTILINE
 )
 _UNREAD = re.compile(
-    rb"(\bimport\(\s*|^import\s[^\"';()]*?\bfrom\s*)([\"'])([^\"'\n]+)\2", re.MULTILINE
+    rb"((?<![{`])\bimport\(\s*|^import\s[^\"';()]*?\bfrom\s*)([\"'])([^\"'\n]+)\2", re.MULTILINE
 )
 _FUNCTIONS = frozenset(
     {
