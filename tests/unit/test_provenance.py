@@ -1,16 +1,12 @@
-import io
 import random
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from gristmill.corpus.documents import Document, DocumentFile
+from gristmill.corpus.documents import Document
 from gristmill.serving.provenance import (
-    FILES,
     GRAM,
-    NUM_SHARDS,
     WINDOW,
     Grams,
     Index,
@@ -19,6 +15,7 @@ from gristmill.serving.provenance import (
     grams_of,
     winnowed,
 )
+from tests.made_index import document, write_provenance
 
 CERTAIN = GRAM + WINDOW - 1
 
@@ -27,25 +24,8 @@ def _words(chance: random.Random, num: int) -> str:
     return " ".join(f"w{chance.randrange(10**6)}" for _ in range(num))
 
 
-def _document(repository: str, *texts: str) -> Document:
-    files = tuple(DocumentFile(f"{i}.py", "Python", "", text) for i, text in enumerate(texts))
-    return Document("d", repository, "1.0", "MIT", "code", "train", "Python", 1, files)
-
-
 def _index(folder: Path, units: list[list[Document]]) -> Index:
-    parts, tables = zip(*(grams_of(unit) for unit in units), strict=True)
-    firsts = np.cumsum([0, *(table.num_rows for table in tables)])[:-1].tolist()
-    for number in range(NUM_SHARDS):
-        grams = Grams.join([part.shard(number) for part in parts], firsts)
-        places = np.stack([grams.files, grams.positions], axis=1)
-        for name, values in (("hashes", grams.hashes), ("places", places)):
-            buffer = io.BytesIO()
-            np.save(buffer, values)
-            (folder / f"{number:02d}.{name}.npy").write_bytes(buffer.getvalue())
-    import pyarrow as pa
-
-    pq.write_table(pa.concat_tables(tables), folder / FILES)
-    return Index(folder)
+    return Index(write_provenance(folder, units))
 
 
 def test_a_run_of_words_has_one_hash_wherever_it_stands():
@@ -70,7 +50,7 @@ def test_a_copy_is_found_with_its_repository_and_other_text_is_not(tmp_path):
     texts = [_words(chance, 300) for _ in range(6)]
     index = _index(
         tmp_path,
-        [[_document("alpha", texts[0], texts[1])], [_document("beta", texts[2])], []],
+        [[document("alpha", texts[0], texts[1])], [document("beta", texts[2])], []],
     )
     for which, repository, path in ((1, "alpha", "1.py"), (2, "beta", "0.py")):
         copied = " ".join(texts[which].split()[100:180])
@@ -87,7 +67,7 @@ def test_a_copy_is_found_with_its_repository_and_other_text_is_not(tmp_path):
 def test_every_copy_that_is_long_enough_is_found_and_none_is_overstated(tmp_path):
     chance = random.Random(1)
     text = _words(chance, 400)
-    index = _index(tmp_path, [[_document("alpha", text)]])
+    index = _index(tmp_path, [[document("alpha", text)]])
     words = text.split()
     for _ in range(150):
         length = chance.randrange(GRAM, 90)
@@ -102,7 +82,7 @@ def test_every_copy_that_is_long_enough_is_found_and_none_is_overstated(tmp_path
 
 def test_other_blanks_hide_nothing_but_one_changed_word_parts_a_run(tmp_path):
     text = _words(random.Random(2), 120)
-    index = _index(tmp_path, [[_document("alpha", text)]])
+    index = _index(tmp_path, [[document("alpha", text)]])
     words = text.split()
     assert index.find("\n\t".join(words), 100)
     words[60] = "changed"
@@ -111,14 +91,14 @@ def test_other_blanks_hide_nothing_but_one_changed_word_parts_a_run(tmp_path):
 
 def test_text_of_many_repositories_is_told_with_their_number(tmp_path):
     text = _words(random.Random(3), 100)
-    index = _index(tmp_path, [[_document(f"r{number}", text) for number in range(6)]])
+    index = _index(tmp_path, [[document(f"r{number}", text) for number in range(6)]])
     found = index.find(text, 64)
     assert len(found) == 4 and {one.num_repositories for one in found} == {6}
 
 
 def test_a_watch_tells_at_the_end_or_ends_the_answer(tmp_path):
     text = _words(random.Random(4), 200)
-    index = _index(tmp_path, [[_document("alpha", text)]])
+    index = _index(tmp_path, [[document("alpha", text)]])
     told = Watcher(index, 50).watch()
     pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
     shown = "".join(told.push(piece) for piece in pieces) + told.push("", last=True)
@@ -139,7 +119,7 @@ def test_a_watch_tells_at_the_end_or_ends_the_answer(tmp_path):
 
 def test_parts_are_joined_to_the_same_bytes_however_they_were_cut(tmp_path):
     chance = random.Random(6)
-    documents = [_document(f"r{number}", _words(chance, 80)) for number in range(6)]
+    documents = [document(f"r{number}", _words(chance, 80)) for number in range(6)]
     whole, _ = grams_of(documents)
     parts = [grams_of([document])[0] for document in documents]
     one = Grams.join([whole], [0])

@@ -1,13 +1,11 @@
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gristmill.errors import RequestError
-from gristmill.serving.declarations import declarations
 from gristmill.serving.exchange import Generation
-from gristmill.serving.repositories import NUM_BUCKETS, SCHEMA, Repositories, bucket_of
+from gristmill.serving.repositories import Repositories
+from tests.made_index import write_repository
 
 FILES = {
     "app/models.py": "class Invoice:\n    def total(self, rate: float) -> float:\n        return 1.0\n",
@@ -21,21 +19,8 @@ FILES = {
 
 @pytest.fixture
 def repositories(tmp_path: Path) -> Repositories:
-    rows: list[list[dict[str, object]]] = [[] for _ in range(NUM_BUCKETS)]
-    for path, text in FILES.items():
-        rows[bucket_of("shop")].append(
-            {
-                "repository": "shop",
-                "path": path,
-                "language": "Python",
-                "text": text,
-                "declarations": declarations("Python", text, path),
-                "imports": ["app/models.py"] if path == "app/main.py" else [],
-            }
-        )
-    for number, bucket in enumerate(rows):
-        pq.write_table(pa.Table.from_pylist(bucket, SCHEMA), tmp_path / f"{number:02d}.parquet")
-    return Repositories(tmp_path)
+    imports = {"app/main.py": ["app/models.py"]}
+    return Repositories(write_repository(tmp_path, "shop", FILES, imports))
 
 
 def _asked(path: str, prefix: str, **more: object) -> Generation:
