@@ -170,3 +170,16 @@ def test_a_taken_port_is_said_in_one_sentence(endpoint, tmp_path, capfd):
         assert main(["--recipe", str(recipe), "--store", endpoint.store.storage.url]) == 1
     assert f"port {port} on 127.0.0.1 is taken" in capfd.readouterr().err
     assert httpx.get(f"{endpoint.url}/health").is_success  # what answers goes on
+
+
+def test_metrics_are_of_all_replicas_and_what_is_not_made_is_refused(endpoint):
+    with httpx.Client(base_url=endpoint.url, timeout=60) as client:
+        asked = {"prompt": "def add(a, b):", "suffix": "\n", "max_tokens": 4, "code_rules": True}
+        assert client.post("/v1/completions", json=asked).status_code == 200
+        text = client.get("/metrics").text
+        for model in ("made-pretrain", "made-finetune"):
+            assert f'vllm:num_requests_running{{model_name="{model}"}} ' in text
+        assert 'vllm:generation_tokens_total{model_name="made-pretrain"}' in text
+        assert client.get("/v1/repositories").json() == {"repositories": []}
+        refused = client.post("/v1/completions", json={**asked, "repository": "shop"})
+        assert refused.json()["error"]["code"] == "unknown_repository"
