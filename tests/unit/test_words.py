@@ -48,9 +48,10 @@ def test_words_are_those_of_the_rules(text: str) -> None:
 
 
 def test_every_character_is_taken_for_what_it_is() -> None:
-    text = "\n".join(f"a {chr(code)}{chr(code)}a" for code in range(0x3100))
-    places = [place for _, place in pre_tokenizer().pre_tokenize_str(text)]
-    assert words_of(text) == [text[start:end] for start, end in places]
+    for start in range(0, 0x3100, 64):
+        text = "".join(f"a {chr(code)}{chr(code)}a\n" for code in range(start, start + 64))
+        places = [place for _, place in pre_tokenizer().pre_tokenize_str(text)]
+        assert words_of(text) == [text[first:end] for first, end in places]
 
 
 @settings(max_examples=600, deadline=None)
