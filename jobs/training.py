@@ -30,7 +30,7 @@ from gristmill.storage import Storage
 from gristmill.tokens.shards import Shards
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training.config import Training
-from gristmill.training.request import ModelRequest, TrainRequest
+from gristmill.training.request import HeldOutRequest, ModelRequest, TrainRequest
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext
 
@@ -113,6 +113,7 @@ def train_stage(
         tokenizer=context.inputs["tokenizer"].storage.url,
         output=context.draft.storage.url,
         threads=section.threads,
+        held_out=held_out_of(context, section),
         **more,
     )
     context.progress.update(0, request.steps, "steps")
@@ -127,6 +128,25 @@ def train_stage(
     return Outcome(
         {**counts, "parameters": model.config().num_parameters, "sequences": shards.num_rows},
         figures,
+    )
+
+
+def held_out_of(context: StageContext, section: Training) -> HeldOutRequest | None:
+    """Return what is measured during the run, where the recipe asks for it. Raises TrainingError."""
+    if not section.evals:
+        return None
+    mark = context.inputs["tokenizer"].record.inputs["corpus"].fingerprint
+    corpus = context.store.find(mark)
+    if corpus is None:
+        raise TrainingError(
+            f"{context.step.key}.evals asks for held-out files, and the corpus they lie in is no longer "
+            f"in {context.store.storage.url}; make it again, or set evals to 0"
+        )
+    return HeldOutRequest(
+        corpus=corpus.storage.url,
+        times=section.evals,
+        files=section.eval_files,
+        seed=context.recipe.seed,
     )
 
 

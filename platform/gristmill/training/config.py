@@ -20,9 +20,10 @@ class Schedule(Section):
 
 
 class Optimizer(Section):
-    """AdamW as the paper and DeepSeek-LLM state it."""
+    """AdamW as the paper and DeepSeek-LLM state it; or Muon for the hidden matrices."""
 
-    kind: Literal["adamw"] = "adamw"
+    kind: Literal["adamw", "muon"] = "adamw"
+    """`muon` needs whole matrices: zero_stage 0 and fp32."""
     beta1: float = 0.9
     beta2: float = 0.95
     eps: float = 1e-8
@@ -71,6 +72,10 @@ class Training(Section):
     """Steps between checkpoints; one is always written at the end."""
     keep_checkpoints: int = context(2, ge=1)
     max_failures: int = context(3, ge=0)
+    evals: int = context(0, ge=0)
+    """Times to measure on the corpus's held-out files during the run, evenly spread; not in ZeRO 3."""
+    eval_files: int = context(100, ge=1)
+    """Held-out files that are asked then."""
 
 
 class PretrainSection(Training):

@@ -24,9 +24,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gristmill.errors import TrainingError
 from gristmill.model.llama import Llama
 from gristmill.training.batch import Batch
 from gristmill.training.config import Training
+from gristmill.training.muon import Muon, muon_groups
 from gristmill.training.objective import Objective, decay_groups
 from gristmill.training.request import ModelRequest
 from gristmill.training.sequence_parallel import SequenceParallel
@@ -79,13 +81,7 @@ class ShardedModel:
         objective = Objective(
             self.llama, training.z_loss, pieces=self.stage < 3, parallel=self.parallel
         )
-        optimizer = torch.optim.AdamW(
-            decay_groups(objective, training.optimizer.weight_decay),
-            lr=training.learning_rate,
-            betas=(training.optimizer.beta1, training.optimizer.beta2),
-            eps=training.optimizer.eps,
-            fused=True,
-        )
+        optimizer = make_optimizer(objective, training, self.stage)
         self.engine: Any = deepspeed.initialize(
             model=objective, optimizer=optimizer, config=config
         )[0]
@@ -236,6 +232,25 @@ class ShardedModel:
     def _state(self, parameter: nn.Parameter) -> dict[str, Any]:
         state: dict[str, Any] = self.engine.optimizer.state[parameter]
         return state
+
+
+def make_optimizer(objective: Objective, training: Training, stage: int) -> torch.optim.Optimizer:
+    """Return the optimizer the recipe asks for. Raises TrainingError for Muon on shards."""
+    wanted = training.optimizer
+    common: dict[str, Any] = {
+        "lr": training.learning_rate,
+        "betas": (wanted.beta1, wanted.beta2),
+        "eps": wanted.eps,
+    }
+    if wanted.kind == "adamw":
+        groups = decay_groups(objective, wanted.weight_decay)
+        return torch.optim.AdamW(groups, fused=True, **common)
+    if stage != 0:
+        raise TrainingError(
+            f"optimizer muon needs whole matrices, and the run shards them (zero_stage {stage} in "
+            f"{training.precision}); use zero_stage 0 and precision fp32, or adamw"
+        )
+    return Muon(muon_groups(objective, wanted.weight_decay), **common)
 
 
 def effective_stage(training: Training) -> int:
