@@ -49,7 +49,6 @@ _BLOCK_WORDS = 1 << 16
 _LEAST_TELLING = 3
 _FORMAT_TASKS = 8
 _WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
-_DIGITS = re.compile(rb"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -187,14 +186,10 @@ def _window(text: bytes, at: int, num_words: int) -> str:
 
 @lru_cache(maxsize=4)
 def _load(names: tuple[str, ...]) -> Benchmarks:
-    known: list[Passage] = []
-    lengths: list[int] = []
-    for name in names:
-        for passage in passages(name):
-            num_words = num_words_of(passage.text.encode())
-            if num_words >= LEAST_WORDS:
-                known.append(passage)
-                lengths.append(min(num_words, GRAM_WORDS))
+    found = [passage for name in names for passage in passages(name)]
+    counts = words_of([passage.text.encode() for passage in found]).counts.tolist()
+    known = [one for one, num in zip(found, counts, strict=True) if num >= LEAST_WORDS]
+    lengths = [min(num, GRAM_WORDS) for num in counts if num >= LEAST_WORDS]
     grams = {
         length: _grams(known, np.flatnonzero(np.array(lengths) == length), length)
         for length in set(lengths)
@@ -227,8 +222,8 @@ def _grams(known: list[Passage], numbers: Indices, num_words: int) -> _Grams:
 
 def _telling(texts: Sequence[bytes], words: Words) -> npt.NDArray[np.bool_]:
     """Say for each 10-gram whether it holds enough different words that have a letter."""
-    numbers = (_DIGITS.fullmatch(word) for text in texts for word in _WORD.findall(text))
-    lettered = np.fromiter((found is None for found in numbers), bool, len(words.hashes))
+    found = (word for text in texts for word in _WORD.findall(text))
+    lettered = np.fromiter((not word.isdigit() for word in found), bool, len(words.hashes))
     size = max(len(words.hashes) - GRAM_WORDS + 1, 0)
     different = np.zeros(size, dtype=np.int8)
     for i in range(GRAM_WORDS):
