@@ -8,9 +8,9 @@ from gristmill.evaluation.sandbox import Sandbox, open_sandbox
 from gristmill.evaluation.toolchains import TOOLCHAINS, Toolchain, run
 
 ADD = {
-    "sh": '    echo "${#1}"\n',
-    "js": "  return string.length;\n}\n",
-    "php": "    return \\strlen($string);\n}\n",
+    "sh": "    echo $(($1 + $2))\n",
+    "js": "  return x + y;\n}\n",
+    "php": "    return $x + $y;\n}\n",
 }
 
 
@@ -50,7 +50,7 @@ def test_the_mark_stands_after_the_last_test() -> None:
 @pytest.mark.parametrize("short", ["sh", "js", "php"])
 def test_right_wrong_and_early_ends(short: str, sandbox: Sandbox) -> None:
     known = find(f"humaneval-{short}")
-    task = next(task for task in known.load(None) if task.name.startswith("HumanEval_23_"))
+    task = next(task for task in known.load(None) if task.name.startswith("HumanEval_53_"))
     chain = TOOLCHAINS[task.language]
     if chain.missing():
         pytest.skip(chain.missing())
