@@ -14,6 +14,7 @@ import logging
 import resource
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,7 @@ def main(source: str, tokenizer: str, scratch: Path) -> None:
     marks.append(("fdedup", cpu_s()))
     num_files = ordered(table, scratch / "ordered")
     marks.append(("repo_level_order", cpu_s()))
-    spent = {
-        after[0]: after[1] - before[1] for before, after in zip(marks, marks[1:], strict=False)
-    }
+    spent = {after[0]: after[1] - before[1] for before, after in pairwise(marks)}
     print(json.dumps({"steps": spent, "kept": num_files}))
 
 

@@ -58,7 +58,7 @@ def corpus_run(corpus: dict[str, Any], store: Path, workers: int = 2) -> CorpusR
         root = str(Path(__file__).parents[2])
         env = {**os.environ, "PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}
         env |= {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-        env["RAY_raylet_start_wait_time_s"] = "300"  # a busy machine may still be measured
+        env["RAY_raylet_start_wait_time_s"] = "1200"  # a busy machine may still be measured
         env.pop("RAY_ADDRESS", None)
         log = Path(folder) / "log"
         with log.open("wb") as out:

@@ -105,8 +105,7 @@ def _put(folder: Path, files: list[Path], again: int) -> int:
         place = folder / path.relative_to(base)
         place.parent.mkdir(parents=True, exist_ok=True)
         if again:
-            mark = str(again).encode()
-            place.write_bytes(_WORD.sub(lambda match: match[0] + mark, path.read_bytes()))
+            place.write_bytes(_WORD.sub(rb"\g<0>_%d" % again, path.read_bytes()))
         elif not place.exists():
             place.hardlink_to(path)
     return sum(path.stat().st_size for path in files)

@@ -36,7 +36,16 @@ BAR = 10
 PEER = (
     *("data-prep-toolkit==1.1.8", "data-prep-toolkit-transforms==1.1.8", "emerge-viz==2.0.0"),
     *("ray", "transformers<5", "duckdb<=1.2.2", "bs4", "colorlog", "func-timeout", "pandas<3"),
-    *("networkx==3.3", "polars<1.33", "disjoint-set", "scipy", "numpy<2", "mmh3", "sentencepiece"),
+    *(
+        "networkx==3.3",
+        "polars<1.33",
+        "disjoint-set",
+        "scipy",
+        "numpy<2",
+        "mmh3",
+        "sentencepiece",
+        "pyarrow<20",
+    ),
 )
 pytestmark = [pytest.mark.truth, pytest.mark.timeout(3600)]
 
