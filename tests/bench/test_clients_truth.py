@@ -2,6 +2,7 @@
 
     pytest tests/bench/test_clients_truth.py -m truth -s
 
+    openai (python)        its own API tests, sync and async, on a lenient front: they send every field
     openai (npm)           completions with suffix, a stream, a chat
     tabby-agent (npm)      Tabby's editor agent, headless, as an editor plug-in drives it
     llama.cpp's own tests  of its server, those that check protocol and not its test model's words
@@ -23,7 +24,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.bench.repositories import npm_install, pypi
+from gristmill.serving.access import FrontSettings, Key, digest
+from gristmill.serving.host import HostLimits
+from tests.bench.repositories import npm_install, pypi, wheel
 from tests.served_app import served
 
 pytestmark = pytest.mark.truth
@@ -46,6 +49,17 @@ LLAMA = {
     "unit/test_tokenize.py": "detokenize",
     "unit/test_completion.py": "same_seed or different_seed or json_prompt_no_mtmd or fields0",
 }
+LLAMA_SECURITY = "public_endpoint or incorrect_api_key or correct_api_key"
+LLAMA_KEY = "sk-this-is-the-secret-key"
+OPENAI_TESTS = ("test_completions.py", "chat/test_completions.py", "test_models.py")
+OPENAI_NAMES = "not path_params and not Retrieve and (create or (Models and (retrieve or list)))"
+"""Stored completions and deleted models are a hosted service's, no endpoint's."""
+ALIASES = {
+    "gpt-3.5-turbo-instruct": "completion",
+    "gpt-3.5-turbo": "chat",
+    "gpt-6-astra": "chat",
+    "model": "completion",
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +69,33 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An endpoint with other names for its models, that says what it ignores."""
+    limits = HostLimits(max_batch=8, max_queued=32, cache_tokens=16384, threads=1)
+    settings = FrontSettings(aliases=ALIASES, lenient=True)
+    with served(tmp_path_factory.mktemp("lenient"), limits, settings) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="module")
 def clients() -> Path:
     return npm_install("clients", "openai@7.57.0", "tabby-agent@1.5.0")
+
+
+def test_openai_s_own_tests(lenient: str, tmp_path: Path) -> None:
+    shutil.copytree(pypi("openai==3.54.0") / "tests", tmp_path / "tests")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    plugin = wheel("pytest-asyncio==1.5.0")
+    environment = {
+        **os.environ, "TEST_API_BASE_URL": f"{lenient}/v1", "PYTHONPATH": str(plugin),
+    }  # fmt: skip
+    files = [f"tests/api_resources/{name}" for name in OPENAI_TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-k", OPENAI_NAMES, *files]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
+    )
+    print("openai-python", done.stdout.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stdout[-4000:]
 
 
 def test_openai_s_package_for_node(url: str, clients: Path) -> None:
@@ -114,11 +153,21 @@ def test_tabby_s_agent_shows_a_suggestion(url: str, clients: Path) -> None:
 
 
 def test_llama_cpp_s_own_tests_of_its_server(url: str, tmp_path: Path) -> None:
+    _llama(url, tmp_path, LLAMA)
+
+
+def test_llama_cpp_s_own_tests_of_its_keys(tmp_path: Path) -> None:
+    settings = FrontSettings(keys=(Key("test", digest(LLAMA_KEY)),), aliases=ALIASES)
+    with served(tmp_path / "served", settings=settings) as running:
+        _llama(running.url, tmp_path, {"unit/test_security.py": LLAMA_SECURITY})
+
+
+def _llama(url: str, tmp_path: Path, files: dict[str, str]) -> None:
     tree = pypi("llama-cpp-python==0.3.36") / "vendor/llama.cpp/tools/server/tests"
     tests = Path(shutil.copytree(tree, tmp_path / "tests"))
     (tests / "wget.py").write_text('"""Only needed to fetch models."""\n')
     environment = {**os.environ, "DEBUG_EXTERNAL": "1", "PORT": str(urlsplit(url).port)}
-    for file, names in LLAMA.items():
+    for file, names in files.items():
         command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore", file, "-k", names]
         done = subprocess.run(
             command, cwd=tests, env=environment, capture_output=True, text=True, timeout=300

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from gristmill.serving.access import FrontSettings, Key, digest
+from gristmill.serving.repositories import Repositories
+from tests.made_index import write_repository
 from tests.served_app import Served, served
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -150,3 +153,51 @@ def test_a_phone_has_a_button_for_tab(browser, endpoint):
     wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     context.close()
     assert not wide
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("indexed")
+    files = {"lib.py": "def helper(value):\n    return value\n", "main.py": "import lib\n"}
+    shelf = write_repository(folder / "repositories", "shop", files, {"main.py": ["lib.py"]})
+    with served(folder, repositories=Repositories(shelf)) as running:
+        yield running
+
+
+def test_the_context_tab_shows_what_a_suggestion_is_given(browser, indexed):
+    page = browser.new_context(viewport={"width": 390, "height": 780}).new_page()
+    page.goto(indexed.url)
+    page.wait_for_function("document.getElementById('repository').options.length === 2")
+    page.click("#tab-context")
+    assert "Choose a repository" in page.inner_text("#context-says")
+    page.fill("#file", "main.py")
+    page.select_option("#repository", "shop")
+    page.wait_for_selector("#context details")
+    assert page.inner_text("#context summary") == "lib.py"
+    assert "def helper(value):" in page.inner_text("#context pre")
+    page.click("#tab-code")
+    with page.expect_request("**/v1/completions") as asked:
+        _type(page, "import lib\nlib.")
+    sent = asked.value.post_data_json
+    assert (sent["repository"], sent["file_path"]) == ("shop", "main.py")
+    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    page.context.close()
+
+
+def test_a_key_is_asked_for_once_where_the_endpoint_wants_one(browser, tmp_path):
+    settings = FrontSettings(keys=(Key("me", digest("my-own-key")),))
+    with served(tmp_path, settings=settings) as running:
+        page = browser.new_context().new_page()
+        questions: list[str] = []
+
+        def answer(dialog: Any) -> None:
+            questions.append(dialog.message)
+            dialog.accept("my-own-key")
+
+        page.on("dialog", answer)
+        page.goto(running.url)
+        page.wait_for_function("document.getElementById('model').options.length === 2")
+        _type(page, "def add(a, b")
+        page.wait_for_selector(".cm-ghost")
+        page.context.close()
+    assert questions == ["This endpoint wants an API key"]

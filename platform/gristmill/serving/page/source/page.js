@@ -61,6 +61,7 @@ async function suggest(prefix, suffix) {
       suffix,
       max_tokens: line ? 32 : 96,
       temperature: temperature(),
+      anchor: true, // the prompt stays the same, and cached, while one line is typed
       code_rules: { extent: line ? "line" : "auto" },
       truncate_prompt_tokens: -1,
       ...context.settings(),
