@@ -207,7 +207,7 @@ def _data_row(step: Step, ground: _Ground) -> PlanRow:
 def _training_row(step: Step, section: Training, ground: _Ground) -> PlanRow:
     length, tokens = _training_size(step, section, ground)
     memory = estimate.training_memory(
-        ground.recipe.model.resolved(), ground.rows, length, section
+        ground.recipe.model.resolved(), ground.rows, length, section, gpu=_on_gpus(ground)
     ).total
     row = PlanRow(
         step.key, step.stage, "train", section.workers, "",
@@ -288,10 +288,18 @@ def _memory_by_zero(ground: _Ground, section: Training) -> dict[int, int]:
     shape = ground.recipe.model.resolved()
     return {
         stage: estimate.training_memory(
-            shape, ground.rows, length, section.model_copy(update={"zero_stage": stage})
+            shape,
+            ground.rows,
+            length,
+            section.model_copy(update={"zero_stage": stage}),
+            gpu=_on_gpus(ground),
         ).total
         for stage in range(4)
     }
+
+
+def _on_gpus(ground: _Ground) -> bool:
+    return bool(ground.definition.pools["train"].gpus) and not ground.local
 
 
 def _section(step: Step) -> Training | None:

@@ -28,6 +28,7 @@ from gristmill.corpus.config import (
 from gristmill.corpus.languages import language_of_name
 from gristmill.model.config import Shape
 from gristmill.training.config import Training
+from gristmill.training.cross_entropy import CPU_ROWS, GPU_LOGITS
 
 ARCHIVE_RATIO = 4.0
 """Source text over its compressed size."""
@@ -35,6 +36,12 @@ KEPT_SHARE = 0.6
 """Bytes of documents over bytes of source files: the rest is rejected or a duplicate."""
 NUM_SPECIAL = 22
 """Reserved tokens beside the learned ones (DeepSeek-Coder's tokenizer has 22)."""
+
+
+BUCKET = 500_000_000
+"""Weights whose gradients DeepSpeed gathers before it shards them."""
+CPU_PROCESS_BYTES = 550_000_000
+"""A worker's process before its model: measured, with torch's CPU build."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,16 @@ class Memory:
     gradients: int
     optimizer: int
     activations: int
+    buffers: int
+    """What DeepSpeed gathers gradients in, and the second gradient of a table that is tied."""
+    process: int
+    """Python, torch and DeepSpeed themselves, where the host's memory is what counts."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations
+        states = self.weights + self.gradients + self.optimizer
+        return states + self.activations + self.buffers + self.process
 
 
 def vocab_rows(vocab_size: int) -> int:
@@ -74,25 +86,51 @@ def training_flops(shape: Shape, rows: int, sequence_length: int, tokens: float)
     return tokens * (6.0 * weights + attention)
 
 
-def training_memory(shape: Shape, rows: int, sequence_length: int, section: Training) -> Memory:
+def training_memory(
+    shape: Shape, rows: int, sequence_length: int, section: Training, *, gpu: bool = True
+) -> Memory:
     """Return what one worker of a training stage holds, by ZeRO stage and precision.
 
     bf16: 2-byte weights, gradients summed in fp32, and 12 bytes of fp32 master weight and moments;
-    fp32: 4, 4 and 8. ZeRO 1 shards the last, 2 the gradients too, 3 all.
+    fp32: 4, 4 and 8, and from ZeRO 1 on 4 more, since DeepSpeed keeps a master there too. ZeRO 1 shards
+    the last, 2 the gradients too, 3 all; before they are sharded, gradients wait in a bucket.
     """
     weights = shape.num_parameters(rows)
     wide = section.precision != "bf16"
-    sizes = (4, 4, 8) if wide else (2, 4, 12)
-    shares = [section.workers if section.zero_stage >= stage else 1 for stage in (3, 2, 1)]
+    stage = section.zero_stage if wide else max(section.zero_stage, 2)
+    sizes = (4, 4, 8 if stage == 0 else 12) if wide else (2, 4, 12)
+    shares = [section.workers if section.zero_stage >= least else 1 for least in (3, 2, 1)]
     held = [math.ceil(weights * size / share) for size, share in zip(sizes, shares, strict=True)]
-    tokens = section.micro_batch * sequence_length
     value = 4 if wide else 2
-    layer = tokens * shape.hidden_size * 17 * value
-    kept = tokens * shape.hidden_size * value
-    layers = shape.num_layers * (kept if section.activation_checkpointing else layer)
-    working = layer if section.activation_checkpointing else 0
-    logits = 2 * tokens * rows * 4
-    return Memory(held[0], held[1], held[2], layers + working + logits)
+    table = rows * shape.hidden_size
+    buffers = min(weights, BUCKET) * value if stage else 0
+    buffers += 4 * table if shape.tie_embeddings else 0
+    return Memory(
+        *held,
+        activations=_activations(shape, rows, section, sequence_length, gpu),
+        buffers=buffers,
+        process=0 if gpu else CPU_PROCESS_BYTES,
+    )
+
+
+def _activations(shape: Shape, rows: int, section: Training, length: int, gpu: bool) -> int:
+    """Return the bytes that the backward pass needs of the forward pass, and the head's pieces.
+
+    A layer keeps for each token its input, two norms' results, query, attention's result (twice on a
+    CPU, where documents are joined) and the stream between: 7 hidden; keys and values; and 4 of the inner
+    size. In bf16 the norms keep their fp32 input as well.
+    """
+    value = 4 if section.precision != "bf16" else 2
+    tokens = section.micro_batch * length // section.sequence_parallel
+    hidden, keys = shape.hidden_size, shape.num_kv_heads * shape.head_size
+    layer = tokens * (value * (7 * hidden + 2 * keys + 4 * shape.intermediate_size))
+    if value == 2:
+        layer += tokens * 12 * hidden
+    kept = tokens * hidden * value
+    recomputed = section.activation_checkpointing
+    layers = shape.num_layers * kept + layer if recomputed else shape.num_layers * layer
+    piece = (GPU_LOGITS if gpu else CPU_ROWS * rows) * (4 + value)
+    return layers + piece + tokens * hidden * (value + 4)
 
 
 def source_bytes(section: CorpusSection) -> int:

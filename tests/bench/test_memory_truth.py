@@ -87,7 +87,7 @@ def test_a_worker_holds_what_the_plan_says(name: str, tmp_path: Path) -> None:
     runs = [{"request": request.model_dump(mode="json")}]
     assert start(tmp_path, runs, case.world) == [0] * case.world, logs(tmp_path)
     held = [line["memory_bytes"] for line in read_metrics(Storage.open(request.output))]
-    said = training_memory(case.shape, case.rows, case.length, training)
+    said = training_memory(case.shape, case.rows, case.length, training, gpu=False)
     ratio = said.total / held[-1]
     print(json.dumps({"case": name, "held_MB": held[-1] / 1e6, "said_MB": said.total / 1e6}))
     print(f"{name}: said over held {ratio:.3f}")

@@ -31,12 +31,15 @@ class Muon(torch.optim.Optimizer):
             [group for group in self.param_groups if not group["muon"]],
             lr=lr, betas=betas, eps=eps, fused=True,
         )  # fmt: skip
-        self._adamw.state = self.state  # the groups are the same objects too
+        self._adamw.state = self.state
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """Make one update; weights without a gradient stay as they are."""
         assert closure is None, "the loss is computed by who calls"
+        plain = (group for group in self.param_groups if not group["muon"])
+        for ours, theirs in zip(plain, self._adamw.param_groups, strict=True):
+            theirs["lr"] = ours["lr"]  # torch copies the groups it is given
         self._adamw.step()
         for group in self.param_groups:
             if not group["muon"]:
