@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import ModelError, RequestError
-from gristmill.inference.engine import TorchEngine
-from gristmill.inference.loop import EngineLoop
-from gristmill.inference.sampling import SamplingParams
+from gristmill.inference.engine import Delta, TorchEngine
+from gristmill.inference.loop import EngineLoop, _merged
+from gristmill.inference.sampling import SamplingParams, TokenLogprob
 from tests.model_folder import tiny_model
 
 PARAMS = SamplingParams(max_tokens=16)
@@ -92,3 +92,16 @@ def test_a_failed_step_is_told_to_all_who_wait(loop, engine):
 
     asyncio.run(wait())
     assert loop.failure is not None
+
+
+def test_deltas_that_pile_up_are_one_and_lose_nothing():
+    first = TokenLogprob(1, -0.5)
+    deltas = [
+        Delta("r", "a", (1,), (first,), None, 3, 2, "", (first, first), 0.25),
+        Delta("r", "b", (2,), (first,), None, 3, 2, "", (), 0.25),
+        Delta("r", "c", (3,), (first,), "stop", 3, 2, "c", (), 0.25),
+    ]
+    ((number, merged),) = _merged([(0, delta) for delta in deltas])
+    assert (number, merged.text, merged.tokens) == (0, "abc", (1, 2, 3))
+    assert len(merged.logprobs) == 3 and merged.prompt_logprobs == (first, first)
+    assert (merged.finish_reason, merged.stopping_word) == ("stop", "c")

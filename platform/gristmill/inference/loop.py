@@ -188,4 +188,5 @@ def _join(first: Delta, second: Delta) -> Delta:
         text=first.text + second.text,
         tokens=first.tokens + second.tokens,
         logprobs=first.logprobs + second.logprobs,
+        prompt_logprobs=first.prompt_logprobs + second.prompt_logprobs,
     )
