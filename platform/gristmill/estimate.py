@@ -106,7 +106,9 @@ def training_memory(
     buffers = min(weights, BUCKET) * value if stage else 0
     buffers += 4 * table if shape.tie_embeddings else 0
     return Memory(
-        *held,
+        weights=held[0],
+        gradients=held[1],
+        optimizer=held[2],
         activations=_activations(shape, rows, section, sequence_length, gpu),
         buffers=buffers,
         process=0 if gpu else CPU_PROCESS_BYTES,
