@@ -14,6 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from cluster.local import LocalCluster
 from gristmill import recipe as recipes
 from gristmill.artifacts import Artifact, Store
 from gristmill.corpus.parts import WORK
@@ -116,8 +117,13 @@ def started(root: Path, store: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-def pieces_in(store: Path) -> int:
-    return len(list((store / FOLDER).rglob("*.parquet")))
+def pieces_in(store: Path) -> dict[Path, int]:
+    """Return when each piece that the store keeps was written."""
+    found = {}
+    for path in (store / FOLDER).rglob("*.parquet"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.stat().st_mtime_ns
+    return found
 
 
 def readers() -> list[psutil.Process]:
@@ -134,30 +140,47 @@ def readers() -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("killed", ["driver", "worker"])
+def kill_node_of(cluster: LocalCluster, worker: psutil.Process) -> None:
+    """Kill the raylet of the node that a worker runs on, as a machine that vanishes would."""
+    raylet = worker.parent()
+    assert raylet is not None
+    assert raylet.pid in {node["raylet_pid"] for node in cluster.nodes}
+    raylet.kill()
+
+
+@pytest.mark.parametrize("killed", ["driver", "worker", "node"])
 def test_a_kill_loses_at_most_a_piece_a_worker(
-    root: Path, tmp_path: Path, ray_cluster: Any, killed: str
+    root: Path, tmp_path: Path, ray_cluster: LocalCluster, killed: str
 ) -> None:
     store = tmp_path / "store"
     driver = started(root, store)
     try:
-        deadline = time.monotonic() + 240
-        while pieces_in(store) < 4 and driver.poll() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + 500
+        while len(pieces_in(store)) < 4 and driver.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         assert driver.poll() is None, "the job ended before it could be killed"
+        read = pieces_in(store)
         if killed == "driver":
             os.killpg(driver.pid, signal.SIGKILL)
-        else:
+        elif killed == "worker":
             readers()[0].kill()
-            driver.wait(240)
+            driver.wait(500)
+        else:
+            kill_node_of(ray_cluster, readers()[0])
+            driver.wait(500)
     finally:
         if driver.poll() is None:
             os.killpg(driver.pid, signal.SIGKILL)
         driver.wait(30)
     kept = pieces_in(store)
+    assert len(kept) >= len(read) >= 4
+    again_read = sum(kept.get(path) != written for path, written in read.items())
+    assert again_read <= 2, "what was read is read again, beyond one piece a worker"
     again = make(root, store)
     if killed == "driver":
-        assert again.record.metrics["pieces_read"] <= 24 - kept + 2  # workers that lived a while
+        assert (
+            again.record.metrics["pieces_read"] <= 24 - len(kept) + 2
+        )  # workers that lived a while
         assert again.record.metrics["pieces_read"] < 24
     else:
         assert driver.returncode == 0
