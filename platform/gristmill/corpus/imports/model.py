@@ -38,6 +38,10 @@ class Import:
     form: str = ""
     """What the language's resolver must know besides, in its own words (e.g. `from`, `quote`)."""
 
+    def __reduce__(self) -> tuple[type["Import"], tuple[object, ...]]:
+        """Pickle by position: what a dataclass with slots does by itself takes five times as long."""
+        return Import, (self.target, self.line, self.names, self.kind, self.form)
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
