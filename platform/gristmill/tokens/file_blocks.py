@@ -5,7 +5,7 @@ and FIM comes after the cut, piece by piece, each with a choice of its own, so t
 middle of a sample always lie in one row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,6 @@ from gristmill.corpus.documents import Document, DocumentFile
 from gristmill.tokens.config import Fim
 from gristmill.tokens.fim import MAX_SPANS, FimKey, Split, is_chosen, split_of
 from gristmill.tokens.special import SpecialTokens
-from gristmill.tokens.tokenizer import Tokenizer
 
 Ids = NDArray[np.uint32]
 
@@ -88,37 +87,45 @@ def draft(layout: Layout, document: Document, file: DocumentFile, *, plain: bool
     return Draft((file.header, *split.parts(file.text)), split)
 
 
+Texts = Sequence[str]
+Asking = Generator[Texts, Sequence[Ids], "list[Block]"]
+"""Asks for texts to be encoded, is sent their ids, and returns blocks in the end."""
+
+
 @dataclass(frozen=True)
 class LongFile:
     """Cuts one file that does not fit a row, or may not."""
 
-    tokenizer: Tokenizer
     layout: Layout
     document: Document
     file: DocumentFile
-    header: Ids
+    special: SpecialTokens
+    token_sizes: NDArray[np.int64]
 
-    def blocks(self, room: int) -> list[Block]:
+    def blocks(self, room: int) -> Asking:
         """Return its blocks, each of at most `room` ids; one when it fits after all."""
-        source = _Source(self.tokenizer, plain_text(self.document, self.file))
+        text = plain_text(self.document, self.file)
+        header, ids = yield [self.file.header, text]
+        source = _Source(text, ids, self.token_sizes)
         blocks: list[Block] = []
         start = 0
         while start < len(source.ids):
-            own = self.header if start == 0 else self.header[:0]
+            own = shown(header, self.layout) if start == 0 else header[:0]
             key = self.layout.key(self.document, self.file, len(blocks))
             wanted = is_chosen(self.layout.fim, key)
-            found = self._transformed(source, start, key, room - len(own)) if wanted else None
+            found = None
+            if wanted:
+                found = yield from self._transformed(source, start, key, room - len(own))
             if found is None:
                 end = source.cut(start, room - len(own))
                 found = Block(source.ids[start:end], wanted=wanted), end
             block, start = found
-            ids = np.concatenate([own, block.ids])
-            blocks.append(Block(ids, block.split, block.wanted))
+            blocks.append(Block(np.concatenate([own, block.ids]), block.split, block.wanted))
         return blocks
 
     def _transformed(
         self, source: "_Source", start: int, key: FimKey, room: int
-    ) -> tuple[Block, int] | None:
+    ) -> Generator[Texts, Sequence[Ids], tuple[Block, int] | None]:
         """Return the transformed block from token `start` and its end; None when none fits."""
         cautious = room - overhead(self.layout.fim)
         limit = room if len(source.ids) - start <= room else cautious
@@ -131,12 +138,36 @@ class LongFile:
                 text = text.removesuffix("\n")
             split = split_of(self.layout.fim, text, key, self.file.language)
             assert split is not None
-            parts = self.tokenizer.encode_arrays(split.parts(text))
-            ids = laid_out(split, parts, self.tokenizer.special)
+            ids = laid_out(split, (yield split.parts(text)), self.special)
             if len(ids) <= room:
                 return Block(ids, split), end
             limit = min(limit, cautious) - (len(ids) - room)
         return None
+
+
+def together(
+    asking: Sequence[Asking], encode: Callable[[Texts], Sequence[Ids]]
+) -> list[list[Block]]:
+    """Return what each comes to; all that they ask for at a time is encoded in one go."""
+    found: list[list[Block]] = [[] for _ in asking]
+    wanted = [(number, each, next(each)) for number, each in enumerate(asking)]
+    while wanted:
+        encoded = iter(encode([text for _, _, texts in wanted for text in texts]))
+        still = []
+        for number, each, texts in wanted:
+            try:
+                more = each.send([next(encoded) for _ in texts])
+            except StopIteration as done:
+                found[number] = done.value
+            else:
+                still.append((number, each, more))
+        wanted = still
+    return found
+
+
+def shown(header: Ids, layout: Layout) -> Ids:
+    """Return a header's ids; none when it is too long for the row."""
+    return header if len(header) <= layout.sequence_length // 4 else header[:0]
 
 
 def overhead(fim: Fim) -> int:
@@ -148,10 +179,10 @@ def overhead(fim: Fim) -> int:
 class _Source:
     """A long text with its tokens' places."""
 
-    def __init__(self, tokenizer: Tokenizer, text: str) -> None:
-        (self.ids,) = tokenizer.encode_arrays([text])
+    def __init__(self, text: str, ids: Ids, token_sizes: NDArray[np.int64]) -> None:
+        self.ids = ids
         self._data = text.encode()
-        self._ends = np.cumsum(tokenizer.token_sizes[self.ids])
+        self._ends = np.cumsum(token_sizes[ids])
         data = np.frombuffer(self._data + b"\n", np.uint8)
         self._ends_line = data[self._ends - 1] == 0x0A
         self._ends_character = (data[self._ends] & 0xC0) != 0x80

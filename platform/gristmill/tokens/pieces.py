@@ -16,7 +16,7 @@ With `fim.files: last` a document of several files is
 and FIM decides for its last file alone; a document that is cut is several such ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 
@@ -27,7 +27,17 @@ from gristmill.corpus.components import weak_components
 from gristmill.corpus.documents import Document, DocumentFile
 from gristmill.corpus.imports.model import Edge
 from gristmill.corpus.windows import cut
-from gristmill.tokens.file_blocks import Block, Draft, Ids, Layout, LongFile, draft, overhead
+from gristmill.tokens.file_blocks import (
+    Block,
+    Draft,
+    Ids,
+    Layout,
+    LongFile,
+    draft,
+    overhead,
+    shown,
+    together,
+)
 from gristmill.tokens.tokenizer import Tokenizer
 
 _FRAME = 2  # bos, and the eos of the document's end
@@ -99,13 +109,15 @@ def make_pieces(
             for number, file in enumerate(document.files)
         ]
     )
+    pieces_of = maker.cut_files(documents, blocks)
     flat: list[Ids] = []
     owners: list[int] = []
     at = 0
     for number, document in enumerate(documents):
-        own = blocks[at : at + len(document.files)]
-        at += len(own)
-        flat += maker.pieces(document, own)
+        own = range(at, at + len(document.files))
+        at = own.stop
+        cut_own = {place - own.start: pieces_of[place] for place in own if place in pieces_of}
+        flat += maker.pieces(document, [blocks[place] for place in own], cut_own)
         owners += [number] * (len(flat) - len(owners))
     counts = maker.counts
     lengths = np.array([len(ids) for ids in flat], np.int64)
@@ -154,21 +166,47 @@ class _Maker:
                 blocks.append(None)
                 continue
             header, *parts = (next(encoded) for _ in item.texts)
-            shown = self._shown(header)
-            self.counts.headers_left_out += len(shown) < len(header)
-            blocks.append(item.block([shown, *parts], self.tokenizer.special))
+            kept = shown(header, self.layout)
+            self.counts.headers_left_out += len(kept) < len(header)
+            blocks.append(item.block([kept, *parts], self.tokenizer.special))
         return blocks
+
+    def cut_files(
+        self, documents: Sequence[Document], blocks: Sequence[Block | None]
+    ) -> dict[int, list[Block]]:
+        """Return the blocks of the files that fit no row, or may not, by their place among all."""
+        files = [(document, file) for document in documents for file in document.files]
+        long = [
+            place
+            for place, block in enumerate(blocks)
+            if block is None or len(block.ids) > self.room
+        ]
+        unseen = [files[place][1].header for place in long if blocks[place] is None]
+        for header in self.tokenizer.encode_arrays(unseen):
+            self.counts.headers_left_out += len(shown(header, self.layout)) < len(header)
+        asking = [
+            LongFile(
+                self.layout, *files[place], self.tokenizer.special, self.tokenizer.token_sizes
+            ).blocks(self.room)
+            for place in long
+        ]
+        found = together(asking, self.tokenizer.encode_arrays)
+        return dict(zip(long, found, strict=True))
 
     def _set_apart(self, document: Document) -> bool:
         """Say whether a document's files stand between separators."""
         return self.layout.fim.files == "last" and len(document.files) > 1
 
-    def _shown(self, header: Ids) -> Ids:
-        """Return a header's ids; none when it is too long for the row."""
-        return header if len(header) <= self.layout.sequence_length // 4 else header[:0]
+    def pieces(
+        self,
+        document: Document,
+        blocks: Sequence[Block | None],
+        pieces_of: Mapping[int, list[Block]],
+    ) -> Iterator[Ids]:
+        """Yield a document's pieces from its files' blocks; None stands for a long file's.
 
-    def pieces(self, document: Document, blocks: Sequence[Block | None]) -> Iterator[Ids]:
-        """Yield a document's pieces from its files' blocks; None stands for a long file's."""
+        `pieces_of` has the blocks that files which fit no row, or may not, were cut into.
+        """
         lead = self._lead(document)
         if all(blocks):
             known = [block for block in blocks if block is not None]
@@ -176,7 +214,10 @@ class _Maker:
             if len(lead) + separators + sum(len(block.ids) for block in known) <= self.room:
                 yield self._piece(known, lead, closes=True)
                 return
-        yield from self._parted(document, list(blocks), lead)
+        if len(document.files) > 1 or len(pieces_of[0]) > 1:
+            yield from self._cut(document, blocks, pieces_of, lead)
+        else:
+            yield self._piece(pieces_of[0], lead, closes=True)
 
     def _lead(self, document: Document) -> Ids:
         """Return what stands before a document's files: its repository, where files are set apart."""
@@ -186,26 +227,11 @@ class _Maker:
         name = name[: self.layout.sequence_length // 4]
         return np.concatenate([np.array([self.tokenizer.special.repo_name], np.uint32), name])
 
-    def _parted(self, document: Document, blocks: list[Block | None], lead: Ids) -> Iterator[Ids]:
-        """Yield the pieces of a document that does not fit, or may not."""
-        pieces_of: dict[int, list[Block]] = {}
-        for number, (file, block) in enumerate(zip(document.files, blocks, strict=True)):
-            if block is None or len(block.ids) > self.room:
-                (header,) = self.tokenizer.encode_arrays([file.header])
-                shown = self._shown(header)
-                self.counts.headers_left_out += block is None and len(shown) < len(header)
-                long = LongFile(self.tokenizer, self.layout, document, file, shown)
-                pieces_of[number] = long.blocks(self.room)
-        if len(document.files) > 1 or len(next(iter(pieces_of.values()))) > 1:
-            yield from self._cut(document, blocks, pieces_of, lead)
-        else:
-            yield self._piece(pieces_of[0], lead, closes=True)
-
     def _cut(
         self,
         document: Document,
         blocks: Sequence[Block | None],
-        pieces_of: dict[int, list[Block]],
+        pieces_of: Mapping[int, list[Block]],
         lead: Ids,
     ) -> Iterator[Ids]:
         found = [
@@ -252,7 +278,7 @@ class _Maker:
             # only now is it known which file is the last
             item = draft(self.layout, document, document.files[numbers[-1]])
             header, *parts = self.tokenizer.encode_arrays(item.texts)
-            own = item.block([self._shown(header), *parts], self.tokenizer.special)
+            own = item.block([shown(header, self.layout), *parts], self.tokenizer.special)
             lead = lead if len(numbers) > 1 else lead[:0]
             separators = len(numbers) if len(lead) else 0
             before = len(lead) + separators + sum(len(block.ids) for block in blocks[:-1])
