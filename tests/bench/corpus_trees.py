@@ -4,7 +4,7 @@
 
 The trees are source packages of Debian, PyPI and npm (`repositories.py`), of many languages. They are cut
 into repositories of some hundred kilobytes of neighbouring files, and those are taken in an order by
-hash, so that a small corpus is of the same mix as a large one and only its size differs. Counted are
+hash, so that a small corpus can be of the same mix as a large one and only its size differ. Counted are
 files that the stage reads. Where more is asked for than there is, copies follow whose identifiers are
 renamed, so that no copy is a near copy of another.
 """
@@ -46,12 +46,14 @@ _SECTION = CorpusSection(sources=(InstalledSource(kind="installed", names=()),))
 _WORD = re.compile(rb"\b[A-Za-z_]{6,}\b")
 
 
-def write(root: Path, num_mb: float, giant_share: float = 0.0) -> float:
+def write(
+    root: Path, num_mb: float, giant_share: float = 0.0, largest_mb: float | None = None
+) -> float:
     """Write a corpus of about so many megabytes below `root`; return the share of renamed copies.
 
-    A first repository takes `giant_share` of it.
+    A first repository takes `giant_share` of it. Corpora with the same `largest_mb` are of one mix.
     """
-    slices, known = _slices(num_mb * 1e6 * _ENOUGH)
+    slices, known = _slices((largest_mb or num_mb) * 1e6 * _ENOUGH)
     slices.sort(key=lambda files: hashlib.sha256(str(files[0]).encode()).digest())
     left = num_mb * 1e6
     giant, copied = giant_share * left, 0.0
