@@ -83,6 +83,8 @@ def test_rules_are_off_on_openai_s_route_and_on_on_editors(client):
     assert off == plain and off.startswith(on) and len(on) < len(off)
     chat = _ask(client, "/v1/fim/completions", suffix="\n")["choices"][0]["message"]["content"]
     assert chat == _ask(client, suffix="\n", code_rules=True)["choices"][0]["text"]
+    echoed = _ask(client, **asked, code_rules={"extent": "line"}, echo=True)["choices"][0]
+    assert echoed["text"] == PREFIX + ruled["text"]  # rules are for the answer alone
     wrong = client.post("/v1/completions", json={**ASKED, "code_rules": {"extend": "line"}})
     assert wrong.status_code == 400 and wrong.json()["error"]["param"] == "code_rules"
 

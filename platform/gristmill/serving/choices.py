@@ -1,8 +1,8 @@
 """What happens to each choice of a request between the engine and the asker.
 
-In this order: the prompt's echo and its log probabilities; the rules for editors (`shaping`); the time
-budget, which ends a choice that has a whole line; the watch for text of the training corpus
-(`provenance`). Any of them may end a choice early; when none is open the engine's work is ended too.
+In this order: the rules for editors (`shaping`); the time budget, which ends a choice that has a whole
+line; the watch for text of the training corpus (`provenance`); the prompt's echo and its log
+probabilities. Any of them may end a choice early; when none is open the engine's work is ended too.
 """
 
 from __future__ import annotations
@@ -58,10 +58,15 @@ class Choices:
         """Return what the asker is told of a delta; None for a choice that has ended."""
         if number not in self._open:
             return None
+        first = number not in self._began
         piece = self._plain(number, delta)
-        if number not in self._began:
-            piece = self._echoed(piece, delta)
+        if self._asked.max_tokens == 0:  # the prompt alone: what was computed after it is dropped
+            piece = replace(
+                piece, text="", num_tokens=0, finish_reason="length", logprobs=(), tokens=()
+            )
         piece = self._watched(self._within_time(self._shaped(piece)))
+        if first and self._asked.echo:
+            piece = self._echoed(piece, delta)
         if piece.finish_reason is not None:
             self._open.discard(number)
         return piece
@@ -81,13 +86,7 @@ class Choices:
         )
 
     def _echoed(self, piece: Piece, delta: Delta) -> Piece:
-        """Return a choice's first piece with its prompt before it, where that is asked for."""
-        if self._asked.max_tokens == 0:  # the prompt alone: what was computed after it is dropped
-            piece = replace(
-                piece, text="", num_tokens=0, finish_reason="length", logprobs=(), tokens=()
-            )
-        if not self._asked.echo:
-            return piece
+        """Return a choice's first piece with its prompt before it."""
         which = piece.index // self._asked.num_choices
         prompt = self._asked.prompts[which]
         text = prompt if isinstance(prompt, str) else self._tokenizer.decode(prompt, False)

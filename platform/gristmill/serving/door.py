@@ -56,6 +56,7 @@ class Door:
         except RequestError as error:
             await answer.refuse(error)
             self._closed(call)
+            call.report(self._settings.audit)
             return
         try:
             await self._app(scope, receive, answer.send)
