@@ -72,7 +72,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     x = x / x.norm().clamp(min=1e-7)
     for _ in range(_STEPS):
         gram = x @ x.T
-        x = first * x + (second * gram + third * gram @ gram) @ x
+        update = torch.addmm(gram, gram, gram, beta=second, alpha=third)
+        x = torch.addmm(x, update, x, beta=first)
     found: Tensor = x.T if tall else x
     return found.to(matrix.dtype)
 
