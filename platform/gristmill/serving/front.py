@@ -57,6 +57,7 @@ log = logging.getLogger(__name__)
 
 DEADLINE = "x-request-timeout-seconds"
 MAX_SHOWN_SOURCES = 8
+CHAT_LENGTHS = ("max_tokens", "max_completion_tokens")
 
 
 class Front:
@@ -234,6 +235,8 @@ class Front:
     def _read(self, request: Request, kind: type[Body], values: object) -> Body:
         if self.settings.lenient and isinstance(values, dict):
             declined = declined_fields(kind, values)
+            if kind is ChatBody:  # a chat of no tokens says nothing: the length is left open
+                declined += [name for name in CHAT_LENGTHS if values.get(name) == 0]
             call_of(request).ignored = tuple(declined)
             values = {name: value for name, value in values.items() if name not in declined}
         return read(kind, values)
