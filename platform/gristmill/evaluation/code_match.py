@@ -32,27 +32,25 @@ def _words(text: str) -> frozenset[str]:
 
 
 KEYWORDS = {
-    "python": frozenset(keyword.kwlist),
+    "python": frozenset(keyword.kwlist) - {"False", "True"},
     "java": _words(
         "abstract assert boolean break byte case catch char class const continue default do double "
         "else enum extends final finally float for goto if implements import instanceof int "
         "interface long native new package private protected public return short static strictfp "
-        "super switch synchronized this throw throws transient try void volatile while"
+        "super switch synchronized this throw throws transient try var void volatile while"
     ),
     "typescript": _words(
-        "abstract any as asserts async await bigint boolean break case catch class const "
-        "constructor continue debugger declare default delete do else enum export extends false "
-        "finally for from function get global if implements import in infer instanceof interface "
-        "is keyof let module namespace never new null number object of override package private "
-        "protected public readonly require return set static string super switch symbol this "
-        "throw true try type typeof undefined unique unknown var void while with yield"
+        "break case catch class const continue debugger default delete do else enum export "
+        "extends finally for function if implements import in instanceof interface let new "
+        "package private protected public return static super switch this throw try typeof var "
+        "void while with yield"
     ),
     "csharp": _words(
         "abstract as base bool break byte case catch char checked class const continue decimal "
-        "default delegate do double else enum event explicit extern false finally fixed float for "
+        "default delegate do double else enum event explicit extern finally fixed float for "
         "foreach goto if implicit in int interface internal is lock long namespace new null object "
         "operator out override params private protected public readonly ref return sbyte sealed "
-        "short sizeof stackalloc static string struct switch this throw true try typeof uint ulong "
+        "short sizeof stackalloc static string struct switch this throw try typeof uint ulong "
         "unchecked unsafe ushort using virtual void volatile while"
     ),
 }
