@@ -3,7 +3,7 @@
     PYTHON tests/bench/corpus_peer.py INPUT.parquet TOKENIZER SCRATCH
 
 In a Python that has it, one process, no Ray: its own transforms, called as its runtimes call them, on a
-table with its columns (`title`, `contents`, `repo_name`, `language`, `document_id`). Reading the trees
+table with its columns (`title`, `contents`, `repo_name`, `language`, `int_id_column`). Reading the trees
 and telling languages is done for it. Steps: `code_quality` annotates, `filter` drops by what its own
 recipe drops, `fdedup` removes near copies, `repo_level_order` orders each repository by its imports.
 Imports of modules and the tokenizer's loading are not timed. The last line is JSON.
@@ -54,7 +54,7 @@ def deduplicated(folder: Path) -> pa.Table:
         input_folder=str(folder / "in"),
         output_folder=str(folder / "out"),
         contents_column="contents",
-        document_id_column="document_id",
+        document_id_column="int_id_column",
         num_permutations=112,
         num_bands=14,
         num_minhashes_per_band=8,

@@ -75,7 +75,7 @@ def table_of(root: Path) -> pa.Table:
             row = {"title": place.as_posix(), "contents": text, "repo_name": place.parts[0]}
             rows.append(row | {"language": language, "ext": path.suffix, "size": len(text)})
     return pa.Table.from_pylist(
-        [row | {"document_id": f"{number:08}"} for number, row in enumerate(rows)]
+        [row | {"int_id_column": number} for number, row in enumerate(rows)]
     )
 
 
