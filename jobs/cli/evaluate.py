@@ -27,44 +27,55 @@ BenchmarkOption = Annotated[
 ]
 
 
+SourcesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MODEL|URL|SAMPLES.jsonl...", help="One, or several to compare."),
+]
+SamplesOption = Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each task.")]
+TemperatureOption = Annotated[
+    float | None, typer.Option(help="Default: greedy for one sample, 0.2 for more.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="The first so many tasks.")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of benchmark data of your own.")
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Where answers, verdicts and the report go.")
+]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="An endpoint's model; default: its first.")
+]
+FimOption = Annotated[str, typer.Option("--fim", help="Write this family's FIM tokens.")]
+AtOnceOption = Annotated[int, typer.Option("--at-once", min=1, help="Requests to an endpoint.")]
+SandboxOption = Annotated[str, typer.Option(help="bubblewrap, namespaces or gvisor.")]
+NewestOption = Annotated[
+    str, typer.Option(help="Newest date in the model's corpus: dated tasks are parted.")
+]
+CorpusOption = Annotated[
+    Path | None, typer.Option("--corpus", help="A corpus artifact, for its contamination hits.")
+]
+SeedOption = Annotated[int, typer.Option(help="Of sampling.")]
+
+
 @app.command("evaluate")
 def evaluate_command(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="MODEL|URL|SAMPLES.jsonl...", help="One, or several to compare."),
-    ] = None,
+    sources: SourcesArgument = None,
     benchmark: BenchmarkOption = None,
-    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each task.")] = 1,
-    temperature: Annotated[
-        float | None, typer.Option(help="Default: greedy for one sample, 0.2 else.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="The first so many tasks.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of benchmark data of your own.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", help="Where answers, verdicts and the report go.")
-    ] = Path("evaluation"),
-    model: Annotated[
-        str, typer.Option("--model", help="An endpoint's model; default: its first.")
-    ] = "",
-    fim: Annotated[
-        str, typer.Option("--fim", help="Write this family's FIM tokens into prompts.")
-    ] = "",
-    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests to an endpoint.")] = 16,
-    sandbox: Annotated[str, typer.Option(help="bubblewrap, namespaces or gvisor.")] = "",
-    newest: Annotated[
-        str, typer.Option(help="Newest date in the model's corpus: dated tasks are parted.")
-    ] = "",
-    seed: Annotated[int, typer.Option(help="Of sampling.")] = 0,
-    corpus: Annotated[
-        Path | None, typer.Option("--corpus", help="Contamination hits of a corpus artifact.")
-    ] = None,
+    samples: SamplesOption = 1,
+    temperature: TemperatureOption = None,
+    limit: LimitOption = None,
+    data: DataOption = None,
+    out: OutOption = Path("evaluation"),
+    model: ModelOption = "",
+    fim: FimOption = "",
+    at_once: AtOnceOption = 16,
+    sandbox: SandboxOption = "",
+    newest: NewestOption = "",
+    seed: SeedOption = 0,
+    corpus: CorpusOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask, judge and report; goes on where it was interrupted. Without arguments: what benchmarks there are."""
+    """Ask, judge and report; goes on where it was interrupted. Without arguments: what there is."""
     if not sources or not benchmark:
         _list(as_json)
         return
@@ -75,29 +86,24 @@ def evaluate_command(
     box = _sandbox(sandbox) if needs else None
     found: list[results.Result] = []
     stopped = False
-    for one in chosen:
-        for source in opened:
-            progress: Progress = LineProgress(
-                f"{source.name} {one.key}", typer.get_text_stream("stderr")
+    for one, source in ((one, source) for one in chosen for source in opened):
+        stream = typer.get_text_stream("stderr")
+        progress: Progress = LineProgress(f"{source.name} {one.key}", stream)
+        whole = isinstance(source, Samples) and samples == 1
+        count = source.num_samples() if whole and isinstance(source, Samples) else samples
+        exam = Exam(one, tasks[one.key], source, out, count, seed, box, progress)
+        try:
+            exam.run()
+        except KeyboardInterrupt:
+            stopped = True
+        hits = _hits(corpus, one) if corpus else set[str]()
+        held = box.describe() if box else ""
+        done = list(exam.done.values())
+        found.append(
+            results.result(
+                one, tasks[one.key], source.name, done, sandbox=held, hits=hits, newest=newest
             )
-            count = (
-                source.num_samples() if isinstance(source, Samples) and samples == 1 else samples
-            )
-            exam = Exam(one, tasks[one.key], source, out, count, seed, box, progress)
-            try:
-                exam.run()
-            except KeyboardInterrupt:
-                stopped = True
-            hits = _hits(corpus, one) if corpus else ()
-            held = box.describe() if box else ""
-            done = list(exam.done.values())
-            found.append(
-                results.result(
-                    one, tasks[one.key], source.name, done, sandbox=held, hits=hits, newest=newest
-                )
-            )
-            if stopped:
-                break
+        )
         if stopped:
             break
     _report(found, tasks, out, as_json=as_json, stopped=stopped)
