@@ -97,6 +97,14 @@ def test_a_document_that_fits_is_one_piece() -> None:
     assert len(cut.lengths) == 2 and cut.counts.cut_documents == 1 and cut.counts.cut_files == 0
 
 
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_a_document_of_exactly_a_row_is_not_cut(rate: float) -> None:
+    item = document({"a.py": "# a\nx = 1\n" * 9, "b.py": "# b\ny = 2\n" * 9}, header=False)
+    (exact,) = pieces_of([item], 4096, Fim(rate=rate)).lengths.tolist()
+    assert pieces_of([item], exact, Fim(rate=rate)).lengths.tolist() == [exact]
+    assert len(pieces_of([item], exact - 1, Fim(rate=rate)).lengths) > 1
+
+
 def test_files_are_cut_at_line_ends() -> None:
     text = "".join(f"value_{n} = compute({n})\n" for n in range(300))
     pieces = pieces_of([document({"long.py": text})], 128, Fim(rate=0.0))

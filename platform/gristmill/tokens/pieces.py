@@ -211,7 +211,8 @@ class _Maker:
         if all(blocks):
             known = [block for block in blocks if block is not None]
             separators = len(blocks) if len(lead) else 0
-            if len(lead) + separators + sum(len(block.ids) for block in known) <= self.room:
+            room = self.room + (known[-1].split is not None)  # no eos beside a middle's own
+            if len(lead) + separators + sum(len(block.ids) for block in known) <= room:
                 yield self._piece(known, lead, closes=True)
                 return
         if len(document.files) > 1 or len(pieces_of[0]) > 1:
