@@ -21,15 +21,15 @@ from gristmill.errors import RecipeError
 from gristmill.recipe import Recipe, with_values
 
 VERSIONS = {
-    "corpus": 2,
-    "tokenizer": 1,
-    "tokens": 1,
+    "corpus": 3,
+    "tokenizer": 2,
+    "tokens": 2,
     "index": 1,
-    "pretrain": 1,
-    "extend": 1,
-    "finetune": 1,
+    "pretrain": 2,
+    "extend": 2,
+    "finetune": 2,
     "sweep": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "serve": 1,
 }
 """Raised when a stage's output changes for the same config and inputs."""

@@ -90,8 +90,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _bytes(name: str) -> bytes:
     if name in BUNDLED:
-        for place in ("gristmill.evaluation", "gristmill.corpus"):
-            folder = "data" if place == "gristmill.evaluation" else "benchmarks"
+        for place, folder in (("gristmill.corpus", "benchmarks"), ("gristmill.evaluation", "data")):
             file = resources.files(place).joinpath(f"{folder}/{name}.jsonl.gz")
             if file.is_file():
                 return file.read_bytes()
