@@ -103,7 +103,7 @@ class LongFile:
     token_sizes: NDArray[np.int64]
 
     def blocks(self, room: int) -> Asking:
-        """Return its blocks, each of at most `room` ids; one when it fits after all."""
+        """Return its blocks, each of at most `room` ids (and an eos); one when it fits after all."""
         text = plain_text(self.document, self.file)
         header, ids = yield [self.file.header, text]
         source = _Source(text, ids, self.token_sizes)
@@ -115,7 +115,8 @@ class LongFile:
             wanted = is_chosen(self.layout.fim, key)
             found = None
             if wanted:
-                found = yield from self._transformed(source, start, key, room - len(own))
+                # its middle ends in eos, so none has to fit behind it
+                found = yield from self._transformed(source, start, key, room + 1 - len(own))
             if found is None:
                 end = source.cut(start, room - len(own))
                 found = Block(source.ids[start:end], wanted=wanted), end
