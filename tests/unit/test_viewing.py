@@ -40,7 +40,7 @@ def write(storage: Storage) -> None:
     write_documents(storage, documents)
     write_table(storage, "rejects/part-00000.parquet", from_rows([REJECT], REJECTS))
     write_table(storage, "edges/part-00000.parquet", from_rows([EDGE], EDGES))
-    row = {name: 0 if pa.types.is_integer(SCHEMA.field(name).type) else "" for name in SCHEMA.names}
+    row = {field.name: "" if pa.types.is_string(field.type) else 0 for field in SCHEMA}
     write_table(storage, "repositories.parquet", from_rows([{**row, "repository": "one"}], SCHEMA))
 
 
