@@ -100,5 +100,5 @@ def test_a_loss_that_is_no_number_ends_the_run_in_its_own_words(
 ) -> None:
     write_rows(tmp_path, rows=40, length=LENGTH)
     request = request_of(tmp_path, "wild", learning_rate=1e30)
-    with pytest.raises(TrainingError, match=r"is (nan|inf) at step \d+ .*lower learning_rate"):
+    with pytest.raises(TrainingError, match=r"is (nan|inf) at step \d+, .*lower learning_rate"):
         fit(request, workers=1, selector={"pool": "train"})

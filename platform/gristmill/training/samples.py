@@ -58,7 +58,8 @@ class Samples:
                 if len(names) == limit:
                     return [*names, "..."]
                 lines = tokenizer.decode(row.tokens[start : start + 48].tolist()).splitlines()
-                names.append(lines[0].strip()[:120] if lines else "(empty)")
+                name = "".join(char for char in lines[0] if char.isprintable()) if lines else ""
+                names.append(name.strip()[:120] or "(empty)")
         return names
 
     def batches(self, step: int) -> list[Batch]:

@@ -40,9 +40,9 @@ class Group:
         return False
 
     def remove(self) -> None:
-        """Remove the folders once nothing is left in them; waits a moment for the kernel."""
+        """Remove the folders once nothing is left in them; waits for the kernel to bury the last."""
         for folder in self.folders:
-            for _ in range(50):
+            for _ in range(1_000):
                 try:
                     folder.rmdir()
                     break

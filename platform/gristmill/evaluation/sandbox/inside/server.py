@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -179,7 +180,7 @@ class _Session:
                 stream.write(text)
 
     def _run(self, request: dict[str, Any], argv: list[str], given: str, wall_s: float) -> Any:
-        started_s = time.monotonic()
+        started_s, spent_s = time.monotonic(), _spent_s()
         try:
             process = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -196,8 +197,18 @@ class _Session:
                 except OSError:
                     continue
         status = process.wait()
+        killed = not cut and status in (-signal.SIGXCPU, -signal.SIGKILL)
+        late |= (
+            killed and _spent_s() - spent_s > resource.getrlimit(resource.RLIMIT_CPU)[0] - 0.5
+        )  # the kernel's limit
         texts = [data.decode("utf-8", "replace") for data in (out, err)]
         return {"status": status, "out": texts[0], "err": texts[1], "late": late, "cut": cut}
+
+
+def _spent_s() -> float:
+    """Return the processor time of all children that ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _feed(
