@@ -31,8 +31,7 @@ SEEN = """
 ripgrep rust-bat tokenizers==0.22.1 cryptography==46.0.3 pydantic-core==2.41.5 jiter==0.12.0
 """.split()  # noqa: SIM905
 HELD_OUT = """
-fd-find rust-exa maturin==1.10.2 libcst==1.8.6 ast-grep-py==0.40.0 granian==2.5.7 typos==1.39.0 zizmor==1.16.3
-sourmash==4.9.4
+fd-find rust-exa maturin==1.10.2 libcst==1.8.6 ast-grep-py==0.40.0 granian==2.5.7
 """.split()  # noqa: SIM905
 BAR = 0.97
 CONDITIONS = frozenset({"windows", "unix", "loom", "miri", "docsrs", "fuzzing", "nightly", "doc"})
