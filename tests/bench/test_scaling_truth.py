@@ -1,4 +1,7 @@
-"""Replicas come under load and go without it, down to none and back, on real Ray Serve."""
+"""Replicas come under load and go without it, down to none and back, on real Ray Serve.
+
+pytest tests/bench/test_scaling_truth.py -m truth
+"""
 
 import socket
 import threading
@@ -22,6 +25,7 @@ with warnings.catch_warnings():  # Ray Serve's own models, as it is imported
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.truth,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),

@@ -1,4 +1,7 @@
-"""A sweep whose driver is killed goes on: finished trials stay, a running one keeps its steps."""
+"""A sweep whose driver is killed goes on: finished trials stay, a running one keeps its steps.
+
+pytest tests/bench/test_sweep_resume_truth.py -m truth
+"""
 
 import json
 import subprocess
@@ -15,7 +18,7 @@ from jobs import tokens
 from jobs.stage import carry_out
 from tests.made_store import made_store
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.truth, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 STEPS = 60
 RECIPE = f"""
