@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gristmill.serving.exchange import Rules
@@ -97,6 +97,7 @@ def test_languages_are_known_by_the_corpus_s_names_and_by_editors(name):
 _TEXT = st.text(alphabet="ab (){}:\n\t,x=", max_size=60)
 
 
+@example("(", "", ": \nx", [])
 @given(_TEXT, _TEXT, _TEXT, st.lists(st.integers(0, 60), max_size=6))
 def test_what_is_shown_does_not_depend_on_the_pieces(prefix, suffix, answer, cuts):
     places = sorted({0, len(answer), *(cut for cut in cuts if cut < len(answer))})

@@ -143,8 +143,9 @@ class Shaper:
         self._lines.append(whole)
         if self._extent == "line" and whole.strip() and line.strip():
             self.ended = True
-        shown = self._blanks + (line.rstrip() if self.ended or not newline else line)
-        self._blanks = newline
+        text = line.rstrip()
+        shown = self._blanks + text
+        self._blanks = line[len(text) :] + newline  # shown once more follows
         return shown
 
     def _wanted(self, line: str, whole: str, continues: bool) -> bool:
