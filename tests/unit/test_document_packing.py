@@ -1,39 +1,48 @@
-from pathlib import Path
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-import pytest
-import torch
-
-from gristmill.inference.engine import TorchEngine
-from gristmill.inference.packing import Int8Linear
-from gristmill.inference.sampling import SamplingParams
-from tests.model_folder import tiny_model
+from gristmill.tokens.packing import pack
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_packed_matrix_is_the_matrix_to_half_a_step_a_value(dtype):
-    torch.manual_seed(0)
-    weight = torch.randn(96, 64, dtype=dtype)
-    x = torch.randn(5, 64, dtype=dtype)
-    packed = Int8Linear(weight)
-    assert packed.weight.dtype == torch.int8
-    restored = packed.weight.float() * packed.scale.float()[:, None]
-    step = weight.float().abs().amax(dim=1, keepdim=True) / 127
-    close = 0.51 if dtype == torch.float32 else 1.1  # bfloat16 rounds the scale besides
-    assert bool(((restored - weight.float()).abs() <= close * step).all())
-    wanted = x.float() @ restored.T
-    error = (packed(x).float() - wanted).abs().max() / wanted.abs().max()
-    assert error < (1e-5 if dtype == torch.float32 else 0.02)
+@settings(deadline=None)
+@given(st.integers(1, 60).flatmap(lambda t: st.tuples(st.just(t), st.lists(st.integers(1, t)))))
+def test_every_piece_lies_whole_in_one_row(case: tuple[int, list[int]]) -> None:
+    row_length, lengths = case
+    plan = pack(lengths, row_length)
+    assert sorted(plan.pieces.tolist()) == list(range(len(lengths)))
+    for number in range(plan.num_rows):
+        held = sum(lengths[piece] for piece in plan.row(number))
+        assert 0 < held <= row_length
 
 
-def test_a_packed_model_answers_nearly_as_the_plain_one(tmp_path: Path):
-    folder = tiny_model(tmp_path)
-    params = SamplingParams(max_tokens=20, logprobs=5)
-    prompts = [[5, 6, 7, number] for number in range(20, 40)]
-    plain = TorchEngine.from_folder(folder, cache_tokens=4096).complete(prompts, params)
-    packed = TorchEngine.from_folder(folder, cache_tokens=4096, int8=True)
-    same = [
-        a.tokens[0] == b.tokens[0]
-        for a, b in zip(plain, packed.complete(prompts, params), strict=True)
-    ]
-    assert sum(same) >= 16
-    assert packed.stats().num_held_blocks == 0
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=80))
+def test_best_fit_decreasing_keeps_its_bound(lengths: list[int]) -> None:
+    floor = -(-sum(lengths) // 50)
+    assert pack(lengths, 50).num_rows <= 11 * floor / 9 + 6 / 9 + 1
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 30), max_size=60))
+def test_the_plan_is_that_of_the_textbook(lengths: list[int]) -> None:
+    free: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        fitting = [space for space in free if space >= length]
+        if fitting:
+            free.remove(min(fitting))
+            free.append(min(fitting) - length)
+        else:
+            free.append(30 - length)
+    assert pack(lengths, 30).num_rows == len(free)
+
+
+def test_lognormal_lengths_fill_the_rows() -> None:
+    lengths = np.clip(np.random.default_rng(0).lognormal(6, 1.2, 100_000).astype(int), 1, 4096)
+    plan = pack(lengths, 4096)
+    assert plan.fill > 0.999
+    assert plan.num_rows - int(np.ceil(lengths.sum() / 4096)) < 10
+
+
+def test_no_pieces_no_rows() -> None:
+    assert pack([], 16).num_rows == 0
