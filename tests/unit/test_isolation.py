@@ -171,7 +171,7 @@ def gone(process: int, patience_s: float = 10.0) -> bool:
     while time.monotonic() < deadline:
         try:
             status = Path(f"/proc/{process}/stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
         if status.rpartition(")")[2].split()[0] == "Z":
             return True
