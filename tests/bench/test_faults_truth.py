@@ -22,15 +22,14 @@ from ray.util.state import list_actors
 
 from cluster.local import ROOT, LocalCluster
 from gristmill.errors import TrainingError
-from gristmill.model.config import SIZES
 from gristmill.storage import Storage
-from gristmill.training.config import Schedule, Training
+from gristmill.training.config import Schedule
 from gristmill.training.metrics import read_metrics
-from gristmill.training.request import ModelRequest, TrainRequest
+from gristmill.training.request import TrainRequest
 from jobs.training import fit
 from tests.chaos import drain_node, kill_node
-from tests.model_folder import tiny_tokenizer
 from tests.training_rank import write_rows
+from tests.training_requests import losses, small_request
 
 pytestmark = [pytest.mark.ray, pytest.mark.truth, pytest.mark.filterwarnings("ignore")]
 
@@ -62,32 +61,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request_of(data: Path, name: str) -> TrainRequest:
-    return TrainRequest(
-        stage="pretrain",
-        seed=3,
-        steps=STEPS,
-        training=Training(
-            batch_sequences=4,
-            learning_rate=3e-3,
-            schedule=Schedule(kind="cosine", warmup_steps=2),
-            precision="fp32",
-            micro_batch=2,
-            checkpoint_every=EVERY,
-        ),
-        model=ModelRequest(
-            shape=SIZES["mini"],
-            vocab_rows=tiny_tokenizer().vocab_rows,
-            max_position=LENGTH,
-            rope_theta=10000.0,
-        ),
-        rows=str(data / "tokens"),
-        tokenizer=str(data / "tokenizer"),
-        output=str(data / name),
-    )
-
-
-def losses(request: TrainRequest) -> list[float]:
-    return [line["loss"] for line in read_metrics(Storage.open(request.output))]
+    return small_request(
+        data, name, size="mini", steps=STEPS, length=LENGTH, checkpoint_every=EVERY,
+        schedule=Schedule(kind="cosine", warmup_steps=2),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

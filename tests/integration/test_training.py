@@ -13,15 +13,13 @@ from ray.util.state import list_actors
 
 from cluster.local import LocalCluster
 from gristmill.errors import TrainingError
-from gristmill.model.config import SIZES
 from gristmill.model.folder import load_model
 from gristmill.storage import Storage
-from gristmill.training.config import Schedule, Training
 from gristmill.training.metrics import read_metrics
-from gristmill.training.request import ModelRequest, TrainRequest
+from gristmill.training.request import TrainRequest
 from jobs.training import fit
-from tests.model_folder import tiny_tokenizer
 from tests.training_rank import write_rows
+from tests.training_requests import losses, small_request
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 
@@ -37,33 +35,9 @@ def driver(ray_cluster: LocalCluster) -> Iterator[None]:
 
 
 def request_of(folder: Path, name: str, learning_rate: float = 3e-3) -> TrainRequest:
-    tokenizer = tiny_tokenizer()
-    return TrainRequest(
-        stage="pretrain",
-        seed=3,
-        steps=STEPS,
-        training=Training(
-            batch_sequences=4,
-            learning_rate=learning_rate,
-            schedule=Schedule(warmup_steps=2),
-            precision="fp32",
-            micro_batch=2,
-            checkpoint_every=4,
-        ),
-        model=ModelRequest(
-            shape=SIZES["tiny"],
-            vocab_rows=tokenizer.vocab_rows,
-            max_position=LENGTH,
-            rope_theta=10000.0,
-        ),
-        rows=str(folder / "tokens"),
-        tokenizer=str(folder / "tokenizer"),
-        output=str(folder / name),
+    return small_request(
+        folder, name, steps=STEPS, length=LENGTH, learning_rate=learning_rate, checkpoint_every=4
     )
-
-
-def losses(request: TrainRequest) -> list[float]:
-    return [line["loss"] for line in read_metrics(Storage.open(request.output))]
 
 
 def kill_one_worker_after(request: TrainRequest, step: int) -> None:

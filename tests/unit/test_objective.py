@@ -156,3 +156,16 @@ def test_middles_run_from_fim_end_to_the_next_eos() -> None:
     assert batch.targets_L[batch.middle_L].tolist() == [4, 5, eos, 9]
     assert not make_batch([row], mask_documents=True).middle_L.any()
     assert batch.pairs == 13 * 14 // 2 + 3 * 4 // 2
+
+
+def test_a_middle_whose_beginning_is_unknown_is_none() -> None:
+    """Joint suffix first is left out; plain suffix first and a middle after it are not."""
+    special = tiny_tokenizer().special
+    begin, hole, end, eos = special.fim_begin, special.fim_hole, special.fim_end, special.eos
+    joint = [special.bos, begin, hole, 1, end, 2, 3, eos]
+    plain = [hole, 4, begin, 5, end, 6, eos]
+    paper = [begin, 7, hole, 8, end, 9, eos]
+    tokens = np.array([*joint, *plain, *paper, *joint])
+    bounds = np.array([0, len(tokens)], np.int32)
+    batch = make_batch([Packed(tokens, bounds, len(tokens))], mask_documents=True, special=special)
+    assert batch.targets_L[batch.middle_L].tolist() == [6, eos, 9, eos]

@@ -62,7 +62,7 @@ class Batch:
     """Where a prediction is asked, on N."""
     targets_L: Tensor
     middle_L: Tensor
-    """Which targets are of a middle that is to be filled in (with the eos that ends it)."""
+    """Which targets are of a middle that is to be filled in (with the eos that ends it); see `_in_middle`."""
 
     @property
     def num_tokens(self) -> int:
@@ -134,11 +134,17 @@ def make_batch(
 def _in_middle(
     tokens: npt.NDArray[np.int64], documents: Sequence[int], special: SpecialTokens | None
 ) -> npt.NDArray[np.bool_]:
-    """Say of each token whether it follows its file's fim_end, up to the eos that ends the middle."""
+    """Say of each token whether it follows its file's fim_end, up to the eos that ends the middle.
+
+    Not in the joint suffix-first layout (fim_begin, fim_hole, ...): there the prefix stands behind fim_end
+    too, and nothing marks where the middle begins.
+    """
     if special is None:
         return np.zeros(len(tokens), bool)
     places = np.arange(len(tokens))
-    opened = np.where(tokens == special.fim_end, places, -1)
+    begins = np.maximum.accumulate(np.where(tokens == special.fim_begin, places, -1))
+    joint = np.append(tokens[1:], -1)[begins] == special.fim_hole
+    opened = np.where((tokens == special.fim_end) & ~joint, places, -1)
     closed = np.where(tokens == special.eos, places, -1)
     starts = [bound for bound in documents if bound < len(tokens)]
     closed[starts] = starts
