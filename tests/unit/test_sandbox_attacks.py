@@ -1,5 +1,7 @@
 """No program scores without computing the answer, and none leaves anything behind."""
 
+import os
+import re
 import subprocess
 import textwrap
 import time
@@ -85,10 +87,10 @@ def test_a_command_cannot_reach_the_channel(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("command", "what"),
     [
-        ("sleep 60", "late"),
+        ("sleep 60.5", "late"),
         ("while :; do :; done", "late"),
-        ("yes", "cut"),
-        ("(sleep 60 &) ; echo started", ""),
+        ("yes gristmill", "cut"),
+        ("(sleep 60.5 &) ; echo started", ""),
         (":(){ :|:& };:", ""),
     ],
 )
@@ -104,8 +106,12 @@ def test_nothing_is_left_of_them(sandbox: Sandbox) -> None:
     until_s = time.monotonic() + 10
     while time.monotonic() < until_s:
         listed = subprocess.run(["ps", "-eo", "pid,ppid,uid,args"], capture_output=True, text=True)
-        left = [line for line in listed.stdout.splitlines() if "sleep 60" in line or " yes" in line]
-        groups = list(Path("/sys/fs/cgroup").glob("*/gristmill-*"))
+        left = [
+            line
+            for line in listed.stdout.splitlines()
+            if re.search("sleep 60.5|yes gristmill", line)
+        ]
+        groups = list(Path("/sys/fs/cgroup").glob(f"*/gristmill-{os.getpid()}-*"))
         if not left and not groups:
             return
         time.sleep(0.2)
