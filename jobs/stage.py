@@ -58,6 +58,12 @@ class JobContext:
         """The recipe as this step sees it, `auto` values resolved."""
         return self.step.recipe
 
+    def input(self, stage: str) -> Artifact:
+        """Return the one artifact of a stage among the inputs, whichever of its steps made it."""
+        found = [key for key in self.inputs if key.split(":")[0] == stage]
+        assert len(found) == 1, f"step {self.step.key} reads {found}"
+        return self.inputs[found[0]]
+
     @property
     def label_selector(self) -> dict[str, str]:
         """What the job's tasks and actors ask Ray for: the pool, never a machine type."""

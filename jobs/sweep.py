@@ -1,120 +1,51 @@
-"""Stage `sweep`: a grid over recipe keys -> curves, the figure, the best recipe (paper section 3.1.2).
+"""Stage `sweep`: points over recipe keys, each with its seeds -> curves, the figure, the best recipe.
 
-    gristmill run figure3 sweep
+    gristmill run figure3
     ray job submit --working-dir . -- python -m jobs.sweep --recipe figure3 --store S
 
-Ray Tune over Ray Train. A trial is a driver that fits one TorchTrainer on the train pool, measured on
-the same held-out files at the same token counts as all others; ASHA stops the worse ones by the mean of
-left-to-right and FIM-middle bits per byte, never by training loss, which a FIM rate changes. All trials
-have the same horizon, so learning rates decay alike. Tokens artifacts are inputs, made once and shared.
+Trials (`sweep_trials.py`) are measured on the same held-out files at the same token counts; holes are
+asked in the layout that a trial was trained on. All have the same horizon, so learning rates decay
+alike. Corpus and tokens artifacts are inputs, made once and shared; with a corpus that varies, held-out
+files and tokenizer are those of the recipe's own.
 
-An interrupted sweep goes on: Tune restores what it had finished, and a trial's training goes on from
-its newest checkpoint. Tune cannot place a trial's driver by label, so it asks for next to nothing and
-may run on any node; its workers are on the train pool.
+It leaves `arms.csv` and `arms.json` (means with intervals over seeds, differences to the first arm),
+`trials.json` (how each trial ended, and where its TensorBoard folder lies), `curves.jsonl`,
+`figure.png`, `report.html` and `best.yaml`. An interrupted sweep goes on where it was.
+
+A trial's driver asks for next to nothing and may run on any node; its workers are on the train pool.
 """
 
 import json
-import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
-from ray import tune
-from ray.tune.integration.ray_train import TuneReportCallback
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
+from gristmill.artifacts import Artifact
+from gristmill.corpus.documents import read_documents
 from gristmill.errors import RecipeError, TrainingError
 from gristmill.evaluation.heldout import samples
 from gristmill.pipeline import Trial, trials_of
-from gristmill.progress import LineProgress
 from gristmill.recipe import dump, with_values
+from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
-from gristmill.training.metrics import read_metrics
+from gristmill.training import sweep_arms
+from gristmill.training.metrics import FILE, TENSORBOARD, read_metrics
 from gristmill.training.request import HeldOutRequest, TrainRequest
+from gristmill.training.schedule import Plan
 from gristmill.training.sweep_figure import draw
-from gristmill.training.sweep_report import (
-    MEASURES,
-    RULE,
-    Point,
-    TrialRow,
-    best_of,
-    name_of,
-    page,
-    score_of,
-)
+from gristmill.training.sweep_report import Point, TrialRow, best_of, page, rule_of
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, run_stage
-from jobs.training import fit, fresh_model, shared_part
+from jobs.sweep_trials import PARTED, TUNE_FOLDER, Order, Trunk, fit_trials
+from jobs.training import fresh_model, shared_part
 
-log = logging.getLogger(__name__)
-TUNE_FOLDER = ".tune"
-DRIVER_CPUS = 0.001
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a trial's driver is told."""
-
-    request: str
-    """A TrainRequest as JSON."""
-    workers: int
-    selector: Mapping[str, str]
-    gpu: bool
-    max_failures: int
-
-
-class ScoreReport(TuneReportCallback):
-    """Adds the score that the scheduler compares to what rank 0 measured."""
-
-    def after_report(self, run_context: Any, metrics: Any, checkpoint: Any) -> None:
-        """Pass rank 0's figures on to Tune."""
-        figures = {**metrics[0], "score": score_of(metrics[0])}
-        super().after_report(run_context, [figures, *metrics[1:]], checkpoint)
-
-
-def run_trial(config: Mapping[str, Any], orders: Mapping[int, Order]) -> None:
-    """Train one grid point: Tune runs this in a process of its own."""
-    order = orders[config["number"]]
-    fit(
-        TrainRequest.model_validate_json(order.request),
-        workers=order.workers,
-        selector=order.selector,
-        gpu=order.gpu,
-        max_failures=order.max_failures,
-        callbacks=[ScoreReport()],  # type: ignore[no-untyped-call]
-    )
-
-
-class _Follow(tune.Callback):
-    """Says how far all trials are together. Tune pickles it, so it holds plain values only."""
-
-    def __init__(self, key: str, total: int) -> None:
-        self.key = key
-        self.total = total
-        self.steps: dict[str, int] = {}
-        self.progress: LineProgress | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "progress": None}
-
-    def on_trial_result(
-        self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
-    ) -> None:
-        """Count a measured trial's steps."""
-        self.steps[trial.trial_id] = int(result.get("step", 0))
-        self._update(score=float(result.get("score", math.nan)))
-
-    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Count a trial that ended, early or not, as done."""
-        self.steps[trial.trial_id] = self.total // max(len(trials), 1)
-        self._update()
-
-    def _update(self, **figures: float) -> None:
-        self.progress = self.progress or LineProgress(self.key)
-        done = min(sum(self.steps.values()), self.total)
-        self.progress.update(done, self.total, "steps", **figures)
+FINDS_CLUSTER = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Without these in its environment, Ray Train's cleaner of placement groups gives up where several
+clusters run on one machine."""
 
 
 def work(context: StageContext) -> Outcome:
@@ -128,14 +59,16 @@ def work(context: StageContext) -> Outcome:
         raise RecipeError(
             "the corpus has no held-out files to compare trials on; raise corpus.held_out.share"
         )
+    check_held_out(context.inputs)
     if not ray.is_initialized():
-        ray.init()
+        known = {name: os.environ[name] for name in FINDS_CLUSTER if name in os.environ}
+        ray.init(runtime_env={"env_vars": known} if known else None)
     pool = Pool.of(context.label_selector)
     trials = trials_of(recipe)
-    orders = {trial.number: _order(context, trial, pool) for trial in trials}
+    orders = orders_of(context, trials, pool)
     concurrent = section.concurrent or max(1, pool.slots // section.workers_per_trial)
     context.progress.update(0, section.steps * len(trials), "steps")
-    results = _fit(context, trials, orders, concurrent)
+    results = fit_trials(context, orders, concurrent)
     rows, points = _collect(context, trials, results)
     if not points:
         reasons = "; ".join(f"trial {row.trial}: {row.reason}" for row in rows)
@@ -143,7 +76,75 @@ def work(context: StageContext) -> Outcome:
     return _write(context, rows, points, len(held_out.files))
 
 
-def _order(context: StageContext, trial: Trial, pool: Pool) -> Order:
+def check_held_out(inputs: Mapping[str, Artifact]) -> None:
+    """Raise RecipeError when a file that trials are asked about is in some trial's training split."""
+    asked = _files(inputs["corpus"].storage, "held_out")
+    for key, artifact in inputs.items():
+        if not key.startswith("corpus:"):
+            continue
+        known = asked & _files(artifact.storage, "train")
+        if known:
+            raise RecipeError(
+                f"{len(known)} held-out files of the recipe's corpus are in the training split of "
+                f"{key}, e.g. {'/'.join(min(known))}; hold out by repository, or vary what keeps "
+                "the split (order does; a dedup level does where it leaves near copies together)"
+            )
+
+
+def _files(corpus: Storage, split: str) -> set[tuple[str, str]]:
+    return {
+        (document.repository, file.path)
+        for document in read_documents(corpus, split)
+        for file in document.files
+    }
+
+
+def orders_of(context: StageContext, trials: Sequence[Trial], pool: Pool) -> dict[int, Order]:
+    """Return each trial's order; those that can part from an earlier trial's trunk are told so."""
+    sweep = context.recipe.sweep
+    assert sweep is not None
+    requests = {trial.number: _request(context, trial) for trial in trials}
+    return {
+        trial.number: Order(
+            requests[trial.number].model_dump_json(),
+            sweep.workers_per_trial,
+            pool.selector,
+            pool.gpu,
+            0 if trial.recipe.pretrain is None else trial.recipe.pretrain.max_failures,
+            sweep.measures,
+            trunk_of(trial.number, requests, context.recipe.tokens.sequence_length),
+            sweep.direct,
+        )
+        for trial in trials
+    }
+
+
+def trunk_of(number: int, requests: Mapping[int, TrainRequest], length: int) -> Trunk | None:
+    """Return the earliest trial that trains as this one does until its own rate first falls."""
+    mine = requests[number]
+    for other, request in requests.items():
+        if other >= number:
+            return None
+        plan, own = _plan(request, length), _plan(mine, length)
+        step = plan.trunk_steps()
+        if step is not None and _alike(request, mine) and plan.same_past(own, step):
+            return Trunk(other, step, request.output)
+    return None
+
+
+def _plan(request: TrainRequest, length: int) -> Plan:
+    training = request.training
+    each = training.batch_sequences * length
+    return Plan(training.schedule, training.learning_rate, request.steps, each)
+
+
+def _alike(one: TrainRequest, other: TrainRequest) -> bool:
+    """Say whether two trials differ in their schedules at most."""
+    apart: Any = {"stage": True, "output": True, "training": {"schedule"}}
+    return one.model_dump(exclude=apart) == other.model_dump(exclude=apart)
+
+
+def _request(context: StageContext, trial: Trial) -> TrainRequest:
     sweep, section = context.recipe.sweep, trial.recipe.pretrain
     assert sweep is not None and section is not None
     warmup = min(section.schedule.warmup_steps, max(1, sweep.steps // 10))
@@ -157,7 +158,7 @@ def _order(context: StageContext, trial: Trial, pool: Pool) -> Order:
         }
     )
     tokenizer = context.inputs["tokenizer"].storage
-    request = TrainRequest(
+    return TrainRequest(
         stage=f"{context.step.key}[{trial.number}]",
         seed=trial.recipe.seed,
         steps=sweep.steps,
@@ -172,77 +173,9 @@ def _order(context: StageContext, trial: Trial, pool: Pool) -> Order:
             times=sweep.evals,
             files=sweep.eval_files,
             seed=context.recipe.seed,
+            mode=trial.recipe.tokens.fim.prompt,
+            cross_file=any(name.startswith("cross_file") for name in sweep.measures),
         ),
-    )
-    return Order(
-        request.model_dump_json(),
-        sweep.workers_per_trial,
-        pool.selector,
-        pool.gpu,
-        section.max_failures,
-    )
-
-
-def _fit(
-    context: StageContext, trials: Sequence[Trial], orders: Mapping[int, Order], concurrent: int
-) -> Sequence[Any]:
-    section, storage = context.recipe.sweep, context.draft.storage
-    assert section is not None
-    trainable = tune.with_resources(
-        tune.with_parameters(run_trial, orders=dict(orders)), {"cpu": DRIVER_CPUS}
-    )
-    filesystem = None if storage.local() else storage.filesystem
-    where = storage.where(TUNE_FOLDER)
-    tuner = None
-    if tune.Tuner.can_restore(where, storage_filesystem=filesystem):
-        try:
-            tuner = tune.Tuner.restore(
-                where, trainable, restart_errored=True, storage_filesystem=filesystem
-            )
-        except Exception as error:  # Tune's saved state may be cut short by what interrupted it
-            log.warning("step %s: its trials begin anew: %s", context.step.key, error)
-            storage.delete(TUNE_FOLDER)
-    grid = (tuner or _new_tuner(context, trainable, trials, concurrent, filesystem)).fit()
-    return [grid[at] for at in range(len(grid))]
-
-
-def _new_tuner(
-    context: StageContext, trainable: Any, trials: Sequence[Trial], concurrent: int, filesystem: Any
-) -> tune.Tuner:
-    section = context.recipe.sweep
-    assert section is not None
-    return tune.Tuner(
-        trainable,
-        param_space={"number": tune.grid_search([trial.number for trial in trials])},
-        tune_config=tune.TuneConfig(
-            metric="score",
-            mode="min",
-            scheduler=_scheduler(context),
-            max_concurrent_trials=min(concurrent, len(trials)),
-        ),
-        run_config=tune.RunConfig(
-            name=TUNE_FOLDER,
-            storage_path=context.draft.storage.root,
-            storage_filesystem=filesystem,
-            callbacks=[_Follow(context.step.key, section.steps * len(trials))],
-            verbose=0,
-        ),
-    )
-
-
-def _scheduler(context: StageContext) -> TrialScheduler:
-    """Return ASHA on tokens seen; its rungs lie below the horizon, so that the best always end."""
-    section, pretrain = context.recipe.sweep, context.recipe.pretrain
-    assert section is not None and pretrain is not None
-    if section.scheduler == "none":
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
-    horizon = section.steps * pretrain.batch_sequences * context.recipe.tokens.sequence_length
-    return ASHAScheduler(
-        time_attr="tokens",
-        max_t=horizon + 1,
-        # packed rows are a few per cent short of full: a rung just below the measure it is meant for
-        grace_period=max(1, int(0.9 * section.grace_share * horizon)),
-        reduction_factor=section.reduction_factor,
     )
 
 
@@ -257,7 +190,8 @@ def _collect(
     points: list[Point] = []
     for trial in trials:
         result = by_number[trial.number]
-        lines = read_metrics(context.draft.storage.child(_folder(trial.number)))
+        folder = context.draft.storage.child(_folder(trial.number))
+        lines = read_metrics(folder)
         frame = result.metrics_dataframe
         lines += [] if frame is None else frame.to_dict("records")
         curve = {
@@ -266,14 +200,19 @@ def _collect(
                 int(line["step"]),
                 int(line["tokens"]),
                 float(line["loss"]),
-                *(float(line[name]) for name in MEASURES),
+                {name: float(line[name]) for name in section.measures},
             )
             for line in lines
-            if all(name in line for name in MEASURES)
+            if all(name in line for name in section.measures)
         }
         found = [curve[step] for step in sorted(curve)]
         points += found
-        rows.append(_row(trial, found, result.error, section.steps))
+        row = _row(trial, found, result.error, section.steps)
+        if row.status == "finished" and folder.exists(PARTED):
+            parted = json.loads(folder.read_bytes(PARTED))
+            reason = f"{row.reason}, the first {parted['step']} as trial {parted['trial']}'s"
+            row = replace(row, reason=reason, began_at=parted["step"])
+        rows.append(row)
     return rows, points
 
 
@@ -289,6 +228,7 @@ def _row(trial: Trial, curve: Sequence[Point], error: object, steps: int) -> Tri
         reason = f"among the worse at {last.tokens:,} tokens (score {last.score:.3f})"
     else:
         status, reason = "failed", "ended before its first measure"
+    folder = _folder(trial.number)
     return TrialRow(
         trial.number,
         dict(trial.values),
@@ -297,6 +237,8 @@ def _row(trial: Trial, curve: Sequence[Point], error: object, steps: int) -> Tri
         last.step if last else 0,
         last.tokens if last else 0,
         last.score if last else None,
+        trial.label,
+        curve={"metrics": f"{folder}/{FILE}", "tensorboard": f"{folder}/{TENSORBOARD}"},
     )
 
 
@@ -304,24 +246,28 @@ def _write(
     context: StageContext, rows: Sequence[TrialRow], points: Sequence[Point], num_files: int
 ) -> Outcome:
     storage, recipe = context.draft.storage, context.recipe
+    assert recipe.sweep is not None
+    measures = recipe.sweep.measures
     best = best_of(rows)
     table = {
-        "rule": RULE,
+        "rule": rule_of(measures),
         "best": None if best is None else best.trial,
         "trials": [asdict(row) for row in rows],
     }
     storage.write_bytes("trials.json", json.dumps(table, indent=1).encode())
-    curves = "".join(json.dumps({**asdict(point), "score": point.score}) + "\n" for point in points)
+    curves = "".join(json.dumps(_flat(point)) + "\n" for point in points)
     storage.write_bytes("curves.jsonl", curves.encode())
-    picture = draw(rows, points)
+    arms = sweep_arms.arms_of(rows, points, measures)
+    storage.write_bytes("arms.json", json.dumps(sweep_arms.as_json(arms), indent=1).encode())
+    storage.write_bytes("arms.csv", sweep_arms.as_csv(arms).encode())
+    picture = draw(rows, points, measures, arms)
     storage.write_bytes("figure.png", picture)
-    storage.write_bytes(
-        "report.html", page(recipe.name, rows, points, best, picture, num_files).encode()
-    )
+    report = page(recipe.name, rows, points, best, picture, num_files, measures)
+    storage.write_bytes("report.html", report.encode())
     if best is not None:
         changes = {key: value for key, value in best.values.items() if key != "seed"}
         chosen = with_values(recipe, {**changes, "name": f"{recipe.name}-best", "sweep": None})
-        words = f"# {name_of(best.values, seeds=False)}: the {RULE} of {context.step.name}\n"
+        words = f"# {best.name}: the {rule_of(measures)} of {context.step.name}\n"
         storage.write_bytes("best.yaml", (words + dump(chosen)).encode())
     storage.delete(TUNE_FOLDER)
     for row in rows:  # curves stay, weights do not: best.yaml trains them in full
@@ -333,6 +279,12 @@ def _write(
     }
     metrics = {} if best is None or best.score is None else {"best_score": best.score}
     return Outcome(counts, metrics)
+
+
+def _flat(point: Point) -> dict[str, Any]:
+    values = asdict(point)
+    figures = values.pop("figures")
+    return {**values, **figures, "score": point.score}
 
 
 def _folder(number: int) -> str:

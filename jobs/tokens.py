@@ -210,7 +210,7 @@ class _Run:
 
 def work(context: StageContext) -> Outcome:
     """Encode, pack and write every epoch; the manifest comes last."""
-    corpus = context.inputs["corpus"].storage
+    corpus = context.input("corpus").storage
     tokenizer = Tokenizer.load(context.inputs["tokenizer"].storage)
     section = context.recipe.tokens
     groups = sorted(str(group) for group in section.mixture or ()) or [""]

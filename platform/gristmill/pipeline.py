@@ -78,9 +78,12 @@ class Trial:
     """One grid point of a sweep."""
 
     number: int
+    label: str
+    """What the point is called where it is drawn; empty when its values say it."""
     values: dict[str, Any]
     """Dotted recipe keys and their values, the seed among them."""
     recipe: Recipe
+    corpus_key: str
     tokens_key: str
 
 
@@ -88,13 +91,8 @@ def steps_of(
     recipe: Recipe, sources: tuple[SourceIdentity, ...], *, gpu: bool = False
 ) -> dict[str, Step]:
     """Return the recipe's steps by key, in an order that can be run. `auto` values resolved by `gpu`."""
-    graph = _Graph(resolve_auto(recipe, gpu=gpu), {})
-    benchmarks = [content_digest(name) for name in recipe.corpus.decontaminate]
-    corpus = {**recipe.corpus.identity(), "decontaminate": benchmarks}
-    if recipe.corpus.score is not None:
-        scorer = content_digest(recipe.corpus.score.model)
-        corpus["score"] = {**recipe.corpus.score.identity(), "model": scorer}
-    graph.add("corpus", "corpus", corpus, (), sources=sources)
+    graph = _Graph(resolve_auto(recipe, gpu=gpu), {}, sources)
+    graph.add_corpus("corpus", recipe)
     given = {"from_model": content_digest(recipe.tokenizer.from_model)}
     graph.add("tokenizer", "tokenizer", {**recipe.tokenizer.identity(), **given}, ("corpus",))
     indexes: tuple[str, ...] = ()
@@ -102,7 +100,7 @@ def steps_of(
         graph.add("index", "index", recipe.index.identity(), ("corpus",))
         indexes = ("index",)
     models: list[str] = []
-    if recipe.pretrain is not None:
+    if recipe.pretrain is not None and not (recipe.sweep is not None and recipe.sweep.alone):
         graph.add_tokens("tokens", recipe)
         graph.add_training("pretrain", ("tokens", "tokenizer"))
         models.append("pretrain")
@@ -115,8 +113,10 @@ def steps_of(
         graph.add_training("finetune", ("tokenizer", *models[-1:]))
         models.append("finetune")
     if recipe.sweep is not None:
-        keys = dict.fromkeys(trial.tokens_key for trial in graph.add_trials())
-        graph.add("sweep", "sweep", graph.sweep_config(), ("corpus", "tokenizer", *keys))
+        trials = graph.add_trials()
+        made = (key for trial in trials for key in (trial.corpus_key, trial.tokens_key))
+        inputs = tuple(dict.fromkeys(("corpus", "tokenizer", *made)))
+        graph.add("sweep", "sweep", graph.sweep_config(), inputs)
     if recipe.evaluate is not None:
         config = {**recipe.evaluate.identity(), "seed": recipe.seed}
         graph.add("evaluate", "evaluate", config, ("corpus", "tokenizer", *models))
@@ -160,13 +160,14 @@ def resolve_auto(recipe: Recipe, *, gpu: bool) -> Recipe:
 
 
 def trials_of(recipe: Recipe) -> list[Trial]:
-    """Return the grid points of a recipe's sweep, `max_trials` of them spread evenly, times seeds."""
+    """Return the points of a recipe's sweep, `max_trials` of them spread evenly, once a seed.
+
+    All points of a seed come before the next seed's, so that a sweep that is cut short compares them
+    all. Raises RecipeError.
+    """
     sweep = recipe.sweep
     if sweep is None:
         raise RecipeError(f"recipe {recipe.name} has no sweep section")
-    for key in (*sweep.space, *(key for point in sweep.points for key in point)):
-        if key.split(".")[0] not in {"tokens", "model", "pretrain"}:
-            raise RecipeError(f"sweep: '{key}' is not of tokens, model or pretrain")
     grid = [
         dict(zip(sweep.space, values, strict=True))
         for values in itertools.product(*sweep.space.values())
@@ -175,18 +176,54 @@ def trials_of(recipe: Recipe) -> list[Trial]:
     points = _spread([*grid, *sweep.points], sweep.max_trials)
     if not points:
         raise RecipeError("sweep has neither space nor points; say what to vary")
+    _check_points(recipe, points)
     trials: list[Trial] = []
-    for values in points:
-        for seed in range(sweep.seeds):
+    for seed in range(sweep.seeds):
+        for point in points:
+            values = {key: value for key, value in point.items() if key != "label"}
             chosen = {**values, "seed": recipe.seed + seed}
-            changed = with_values(recipe, chosen)
-            tokens = {key: value for key, value in values.items() if key.startswith("tokens.")}
-            base = with_values(recipe, tokens)
-            same = base.tokens.identity() == recipe.tokens.identity()
-            suffix = ",".join(f"{key.split('.')[-1]}={tokens[key]}" for key in sorted(tokens))
-            tokens_key = "tokens" if same else f"tokens:{suffix}"
-            trials.append(Trial(len(trials), chosen, changed, tokens_key))
+            corpus, tokens = _own_keys(recipe, values)
+            label = str(point.get("label", ""))
+            trials.append(
+                Trial(len(trials), label, chosen, with_values(recipe, chosen), corpus, tokens)
+            )
     return trials
+
+
+def _check_points(recipe: Recipe, points: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RecipeError for a key that cannot be varied, or one that cannot be compared as asked."""
+    sweep = recipe.sweep
+    for key in dict.fromkeys(key for point in points for key in point if key != "label"):
+        section = key.split(".")[0]
+        if section not in {"corpus", "tokens", "model", "pretrain"}:
+            raise RecipeError(f"sweep: '{key}' is not of corpus, tokens, model or pretrain")
+        if key.startswith(("corpus.sources", "corpus.held_out")):
+            raise RecipeError(
+                f"sweep: trials are asked the same held-out files, so '{key}' cannot vary"
+            )
+        if key.startswith("pretrain.schedule") and sweep and sweep.scheduler == "asha":
+            raise RecipeError(
+                f"sweep: '{key}' varies, and a rate that falls early looks better early; schedules "
+                "are compared at their common end: set sweep.scheduler to none"
+            )
+
+
+def _own_keys(recipe: Recipe, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the keys of a trial's corpus and tokens steps: the recipe's own where nothing differs."""
+    corpus = {key: value for key, value in values.items() if key.startswith("corpus.")}
+    tokens = {key: value for key, value in values.items() if key.startswith("tokens.")}
+    base = with_values(recipe, {**corpus, **tokens})
+    if base.corpus.identity() == recipe.corpus.identity():
+        corpus = {}
+    if base.tokens.identity() == recipe.tokens.identity():
+        tokens = {}
+    both = {**corpus, **tokens}
+    return _variant("corpus", corpus), _variant("tokens", both)
+
+
+def _variant(stage: str, values: Mapping[str, Any]) -> str:
+    suffix = ",".join(f"{key.split('.')[-1]}={values[key]}" for key in sorted(values))
+    return f"{stage}:{suffix}" if values else stage
 
 
 def content_digest(where: str | None) -> str | None:
@@ -224,6 +261,7 @@ def _spread(grid: Sequence[dict[str, Any]], limit: int | None) -> list[dict[str,
 class _Graph:
     recipe: Recipe
     steps: dict[str, Step]
+    sources: tuple[SourceIdentity, ...]
 
     def add(
         self,
@@ -244,12 +282,23 @@ class _Graph:
         name = f"{self.recipe.name}-{stage}"
         self.steps[key] = Step(key, stage, name, plain, inputs, mark, recipe or self.recipe)
 
-    def add_tokens(self, key: str, recipe: Recipe) -> None:
+    def add_corpus(self, key: str, recipe: Recipe) -> None:
+        """Add a corpus step as `recipe` describes it."""
+        if key in self.steps:
+            return
+        section = recipe.corpus
+        benchmarks = [content_digest(name) for name in section.decontaminate]
+        config = {**section.identity(), "decontaminate": benchmarks}
+        if section.score is not None:
+            scorer = content_digest(section.score.model)
+            config["score"] = {**section.score.identity(), "model": scorer}
+        own = with_values(self.recipe, {"corpus": section.model_dump(mode="json")})
+        self.add(key, "corpus", config, (), sources=self.sources, recipe=own)
+
+    def add_tokens(self, key: str, recipe: Recipe, corpus: str = "corpus") -> None:
         """Add a tokens step as `recipe` describes it."""
         if key not in self.steps:
-            self.add(
-                key, "tokens", recipe.tokens.identity(), ("corpus", "tokenizer"), recipe=recipe
-            )
+            self.add(key, "tokens", recipe.tokens.identity(), (corpus, "tokenizer"), recipe=recipe)
 
     def add_training(self, stage: str, inputs: tuple[str, ...]) -> None:
         """Add pretrain, extend or finetune; a stage that starts from random weights owns the shape."""
@@ -264,11 +313,16 @@ class _Graph:
         self.add(stage, stage, config, inputs)
 
     def add_trials(self) -> list[Trial]:
-        """Add the tokens steps that the sweep's trials need and return the trials."""
+        """Add the corpus and tokens steps that the sweep's trials need and return the trials.
+
+        All trials have the recipe's own tokenizer, so that their tokens are alike.
+        """
         trials = trials_of(self.recipe)
         for trial in trials:
-            tokens = trial.recipe.model_dump(mode="json")["tokens"]
-            self.add_tokens(trial.tokens_key, with_values(self.recipe, {"tokens": tokens}))
+            values = trial.recipe.model_dump(mode="json", include={"corpus", "tokens"})
+            self.add_corpus(trial.corpus_key, trial.recipe)
+            own = with_values(self.recipe, values)
+            self.add_tokens(trial.tokens_key, own, trial.corpus_key)
         return trials
 
     def sweep_config(self) -> dict[str, Any]:

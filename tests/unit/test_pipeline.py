@@ -87,12 +87,49 @@ def test_a_sweep_shares_one_tokens_step_for_each_setting() -> None:
 
 def test_points_are_trials_that_no_grid_describes() -> None:
     trials = trials_of(load_recipe("figure3"))
-    fims = [(t.recipe.tokens.fim.rate, t.recipe.tokens.fim.mode) for t in trials]
-    assert fims == [(0.0, "psm"), (0.5, "psm"), (1.0, "psm"), (0.5, "msp")]
+    fims = [(t.label, t.recipe.tokens.fim.rate, t.recipe.tokens.fim.prompt) for t in trials]
+    arms = [
+        ("0", 0.0, "psm"), ("0.5 PSM", 0.5, "psm"), ("1.0 PSM", 1.0, "psm"),
+        ("0.5 SPM", 0.5, "spm"), ("0.5 MSP", 0.5, "psm"),
+    ]  # fmt: skip
+    assert fims == arms * 3
+    assert [t.recipe.seed for t in trials[::5]] == [1234, 1235, 1236]
     with pytest.raises(RecipeError, match="neither space nor points"):
         trials_of(parse(SMALL + "sweep: {}"))
-    with pytest.raises(RecipeError, match=r"'serve\.port' is not of tokens, model or pretrain"):
+    with pytest.raises(
+        RecipeError, match=r"'serve\.port' is not of corpus, tokens, model or pretrain"
+    ):
         trials_of(parse(SMALL + "sweep: {points: [{serve.port: 1}]}"))
+
+
+def test_a_sweep_may_vary_the_corpus_and_keeps_its_tokenizer() -> None:
+    text = SMALL + "sweep: {space: {corpus.order: [scc, random, single]}}"
+    steps = steps_of(parse(text), SOURCES)
+    variants = ["corpus", "corpus:order=random", "corpus:order=single"]
+    assert [key for key, step in steps.items() if step.stage == "corpus"] == variants
+    assert len({steps[key].fingerprint for key in variants}) == 3
+    assert steps["tokens:order=single"].inputs == ("corpus:order=single", "tokenizer")
+    assert steps["tokens:order=single"].recipe.corpus.order == "single"
+    assert steps["sweep"].inputs == (
+        "corpus", "tokenizer", "tokens", "corpus:order=random", "tokens:order=random",
+        "corpus:order=single", "tokens:order=single",
+    )  # fmt: skip
+    with pytest.raises(RecipeError, match=r"so 'corpus\.held_out\.share' cannot vary"):
+        trials_of(parse(SMALL + "sweep: {space: {corpus.held_out.share: [0.1, 0.2]}}"))
+
+
+def test_schedules_are_compared_at_their_common_end_only() -> None:
+    text = SMALL + "sweep: {space: {pretrain.schedule.kind: [wsd, cosine]}}"
+    with pytest.raises(RecipeError, match=r"set sweep\.scheduler to none"):
+        trials_of(parse(text))
+    assert len(trials_of(parse(text, ["sweep.scheduler=none"]))) == 2
+
+
+def test_a_recipe_that_is_for_its_sweep_has_no_pretrain_stage() -> None:
+    steps = steps_of(load_recipe("figure3"), SOURCES)
+    assert [key for key, step in steps.items() if step.stage != "tokens"] == [
+        "corpus", "tokenizer", "sweep",
+    ]  # fmt: skip
 
 
 def test_auto_precision_is_resolved_before_the_fingerprint() -> None:

@@ -8,11 +8,14 @@ import pytest
 from ray import cloudpickle
 
 from gristmill import recipe as recipes
+from gristmill.errors import RecipeError
 from gristmill.pipeline import trials_of
+from gristmill.storage import Storage
 from gristmill.training.request import TrainRequest
-from jobs import sweep
+from jobs import sweep, sweep_trials
 from jobs.pool import Pool
 from jobs.stage import Outcome, StageContext, carry_out
+from tests.made_corpus import CODE, document, write_documents
 from tests.made_store import made_store
 
 RECIPE = """
@@ -30,9 +33,9 @@ sweep:
 """
 
 
-def in_context(folder: Path, work: Any) -> Any:
+def in_context(folder: Path, work: Any, recipe: str = RECIPE) -> Any:
     """Run `work` as the sweep step of a made store."""
-    store, _, steps = made_store(folder / "store", RECIPE)
+    store, _, steps = made_store(folder / "store", recipe)
     for step in steps.values():
         if step.stage == "tokens":
             carry_out(step, steps, store, (), lambda _: Outcome())
@@ -58,9 +61,9 @@ def test_trials_differ_in_their_values_and_in_nothing_else(tmp_path: Path) -> No
     requests: list[TrainRequest] = []
 
     def work(context: StageContext) -> Outcome:
-        for trial in trials_of(context.recipe):
-            order = sweep._order(context, trial, Pool({"pool": "train"}, 4, False))
-            assert (order.workers, order.selector) == (1, {"pool": "train"})
+        pool = Pool({"pool": "train"}, 4, False)
+        for order in sweep.orders_of(context, trials_of(context.recipe), pool).values():
+            assert (order.workers, order.selector, order.trunk) == (1, {"pool": "train"}, None)
             requests.append(TrainRequest.model_validate_json(order.request))
         return Outcome()
 
@@ -96,10 +99,74 @@ def test_how_trials_ended_is_told_and_the_best_becomes_a_recipe(tmp_path: Path) 
     assert best.pretrain is not None
     assert (best.tokens.fim.rate, best.pretrain.learning_rate) == (0.5, 2e-3)
     assert best.sweep is None
+    assert table["trials"][0]["curve"]["tensorboard"] == "trials/000/tensorboard"
+    arms = artifact.storage.read_bytes("arms.csv").decode().splitlines()
+    assert len(arms) == 1 + 2 * 3 and arms[1].startswith('"fim.rate 0, learning_rate 0.001",fim')
+    line = json.loads(artifact.storage.read_bytes("curves.jsonl").decode().splitlines()[0])
+    assert line["fim_bits_per_byte"] == 4.0 and line["score"] == 3.5
+
+
+SCHEDULES = """
+sweep:
+  points:
+    - {label: three, pretrain.schedule.kind: three_stage}
+    - {label: cosine, pretrain.schedule.kind: cosine}
+    - {label: wsd, pretrain.schedule.kind: wsd}
+    - {label: other warm-up, pretrain.schedule.kind: wsd, pretrain.schedule.warmup_steps: 1}
+    - {label: other rate, pretrain.schedule.kind: wsd, pretrain.learning_rate: 1e-3}
+  seeds: 2
+  steps: 20
+  scheduler: none
+"""
+
+
+def test_a_trial_parts_from_the_first_that_had_its_rates_so_far(tmp_path: Path) -> None:
+    orders: dict[int, sweep_trials.Order] = {}
+
+    def work(context: StageContext) -> Outcome:
+        orders.update(sweep.orders_of(context, trials_of(context.recipe), Pool({}, 4, False)))
+        return Outcome()
+
+    in_context(tmp_path, work, RECIPE[: RECIPE.index("sweep:")] + SCHEDULES)
+    trunks = {number: order.trunk and order.trunk.trial for number, order in orders.items()}
+    assert trunks == {
+        0: None, 1: None, 2: 0, 3: None, 4: None, 5: None, 6: None, 7: 5, 8: None, 9: None,
+    }  # fmt: skip
+    trunk = orders[2].trunk
+    assert trunk is not None and trunk.step == 16 and trunk.output.endswith("trials/000")
+
+
+def test_a_trial_takes_its_trunk_once(tmp_path: Path) -> None:
+    source, output = Storage.open(str(tmp_path / "0")), Storage.open(str(tmp_path / "2"))
+    trunk = sweep_trials.Trunk(0, 16, source.url)
+    assert not sweep_trials.part_from(trunk, output)  # nothing there: the trial trains every step
+    source.write_bytes("metrics.jsonl", b'{"step": 1}\n')
+    for step in (16, 20):
+        source.write_bytes(f"checkpoints/step-{step:08d}/manifest.json", b"{}")
+    assert sweep_trials.part_from(trunk, output)
+    assert output.folders("checkpoints") == ["step-00000016"]
+    assert output.exists("metrics.jsonl") and output.exists(sweep_trials.PARTED)
+    output.delete("metrics.jsonl")
+    assert not sweep_trials.part_from(trunk, output)  # it has begun
+    assert not output.exists("metrics.jsonl")
+
+
+def test_files_that_are_asked_for_are_in_no_training_split(tmp_path: Path) -> None:
+    store, _, steps = made_store(tmp_path, RECIPE)
+    corpus = store.find(steps["corpus"].fingerprint)
+    assert corpus is not None
+    other = store.draft("other", "0" * 64)
+    write_documents(other.storage, [document({"a/0.py": "a = 1\n"}, "r0", "train")])
+    made = other.commit("corpus", {}, {}, CODE)
+    sweep.check_held_out({"corpus": corpus, "tokenizer": made})
+    with pytest.raises(
+        RecipeError, match=r"1 held-out files .* training split of corpus:x, e\.g\. r0"
+    ):
+        sweep.check_held_out({"corpus": corpus, "corpus:x": made})
 
 
 def test_progress_can_be_pickled_and_counts_all_trials(capsys: pytest.CaptureFixture[str]) -> None:
-    follow = sweep._Follow("sweep", 40)
+    follow = sweep_trials.Follow("sweep", 40)
     trials = [SimpleNamespace(trial_id="a"), SimpleNamespace(trial_id="b")]
     follow.on_trial_result(1, trials, trials[0], {"step": 10, "score": 3.0})
     assert '"done": 10' in capsys.readouterr().out
@@ -114,7 +181,7 @@ def test_asha_never_stops_a_trial_for_reaching_the_end(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
     def work(context: StageContext) -> Outcome:
-        seen["max"] = sweep._scheduler(context)._max_t
+        seen["max"] = sweep_trials.scheduler_of(context)._max_t
         return Outcome()
 
     in_context(tmp_path, work)

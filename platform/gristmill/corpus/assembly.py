@@ -289,7 +289,8 @@ def _documents(
     by_path = {row["path"]: row for row in repository.rows if row["split"]}
     for split in ("train", "held_out"):
         paths = [path for path, row in by_path.items() if row["split"] == split]
-        if split == "held_out" and section.held_out.by == "file":
+        alone = split == "held_out" and section.held_out.by == "file"
+        if alone or section.order == "single":
             components = [[path] for path in sorted(paths)]
         else:
             components = order(paths, edges, section.order, making.seed, repository.name)

@@ -205,7 +205,8 @@ class CorpusSection(Section):
     quality: Quality = Quality()
     score: Score | None = None
     dedup: Dedup = Dedup()
-    order: Literal["scc", "paper", "path", "random"] = "scc"
+    order: Literal["scc", "paper", "path", "random", "single"] = "scc"
+    """Of a document's files (`corpus.order`); `single` makes every file a document of its own."""
     window_tokens: int | None = Field(16_384, ge=256)
     """Documents longer than this (at three bytes a token) are cut between files, where few imports
     cross; the record says how much of what files import is visible inside it. None cuts nothing."""

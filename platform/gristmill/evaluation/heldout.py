@@ -20,6 +20,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -36,6 +37,8 @@ MAX_SPAN = 256
 """Characters of a random span."""
 HOLE_WINDOW = 256
 """Tokens around a hole in `measure`, which runs inside training: two thirds of its cost."""
+Prompt = Literal["psm", "spm", "spm_plain"]
+"""How a hole is asked for; see `tokens.fim`."""
 _QUOTES = re.compile(r"\"\"\"|'''")
 _COMMENT = re.compile(r"\s*(#|//|/\*|\*|--|\"\"\"|''')")
 _WORDS = re.compile(r"[A-Za-z0-9_]")
@@ -87,12 +90,22 @@ class Score:
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
+    """A question as tokens."""
+
     key: str
     language: str
     tokens: list[int]
     first: int
     """Tokens from here on are scored."""
+    only: tuple[int, ...] | None = None
+    """Of these, the places that count, ascending; None takes all."""
+
+    @property
+    def scored(self) -> list[int]:
+        """The tokens that count."""
+        places = range(self.first, len(self.tokens)) if self.only is None else self.only
+        return [self.tokens[place] for place in places]
 
 
 def samples(corpus: Storage, num: int, seed: int, *, num_lines: int | None = None) -> HeldOut:
@@ -103,7 +116,7 @@ def samples(corpus: Storage, num: int, seed: int, *, num_lines: int | None = Non
         for file in document.files
         if file.text.strip()
     }
-    order = sorted(found, key=lambda key: _digest(seed, "file", key))
+    order = sorted(found, key=lambda key: digest(seed, "file", key))
     files = [(key, found[key]) for key in order]
     chosen = tuple(
         HeldOutFile(key, file.language, file.header, file.text) for key, file in files[:num]
@@ -121,10 +134,11 @@ def measure(
     *,
     context_tokens: int | None = None,
     batch_tokens: int = 8192,
+    mode: Prompt = "psm",
 ) -> dict[str, float]:
     """Return `l2r_bits_per_byte`, `fim_bits_per_byte` and `infilling_exact_match` (0..1).
 
-    Holes see at most `HOLE_WINDOW` tokens. A measure without items is left out. The model is left in
+    `mode` is the layout that holes are asked in. Holes see at most `HOLE_WINDOW` tokens. A measure without items is left out. The model is left in
     the mode it was found in.
     """
     window = context_tokens or model.config.max_position
@@ -132,8 +146,8 @@ def measure(
     found: dict[str, float] = {}
     for name, items in (
         ("l2r_bits_per_byte", file_items(tokenizer, held_out.files, window)),
-        ("fim_bits_per_byte", hole_items(tokenizer, held_out.spans, near)),
-        ("infilling_exact_match", hole_items(tokenizer, held_out.lines, near)),
+        ("fim_bits_per_byte", hole_items(tokenizer, held_out.spans, near, mode)),
+        ("infilling_exact_match", hole_items(tokenizer, held_out.lines, near, mode)),
     ):
         scores = score(model, tokenizer, items, batch_tokens=batch_tokens)
         if not scores:
@@ -145,7 +159,7 @@ def measure(
     return found
 
 
-def file_items(tokenizer: Tokenizer, files: Iterable[HeldOutFile], window: int) -> list[_Item]:
+def file_items(tokenizer: Tokenizer, files: Iterable[HeldOutFile], window: int) -> list[Item]:
     """Lay out the head of each file, up to `window` tokens, as training lays out a document."""
     items = []
     for file in files:
@@ -153,37 +167,39 @@ def file_items(tokenizer: Tokenizer, files: Iterable[HeldOutFile], window: int) 
         text = tokenizer.encode(file.text[: 16 * window])
         tokens = (start + text)[:window]
         if len(tokens) > len(start):
-            items.append(_Item(file.key, file.language, tokens, len(start)))
+            items.append(Item(file.key, file.language, tokens, len(start)))
     return items
 
 
-def hole_items(tokenizer: Tokenizer, holes: Iterable[Hole], window: int) -> list[_Item]:
+def hole_items(
+    tokenizer: Tokenizer, holes: Iterable[Hole], window: int, mode: Prompt = "psm"
+) -> list[Item]:
     """Lay out each hole's prompt and target within `window` tokens."""
     items = []
     for hole in holes:
         target = tokenizer.encode(hole.target)[: window // 2]
-        prompt = fit_prompt(tokenizer, hole, window - len(target))
-        items.append(_Item(hole.key, hole.language, prompt + target, len(prompt)))
+        prompt = fit_prompt(tokenizer, hole, window - len(target), mode)
+        items.append(Item(hole.key, hole.language, prompt + target, len(prompt)))
     return items
 
 
-def fit_prompt(tokenizer: Tokenizer, hole: Hole, room: int) -> list[int]:
+def fit_prompt(tokenizer: Tokenizer, hole: Hole, room: int, mode: Prompt = "psm") -> list[int]:
     """Return the infilling prompt of at most `room` tokens: the prefix's end, the suffix's start.
 
     The suffix gets a quarter of the room, or what the prefix leaves.
     """
-    fixed = len(infill_prompt(tokenizer, "", "", context=hole.header))
+    fixed = len(infill_prompt(tokenizer, "", "", context=hole.header, mode=mode))
     header = hole.header if fixed <= room // 2 else ""
-    room -= fixed if header else len(infill_prompt(tokenizer, "", ""))
+    room -= fixed if header else len(infill_prompt(tokenizer, "", "", mode=mode))
     before = tokenizer.encode(hole.prefix[-16 * max(room, 1) :])
     after = tokenizer.encode(hole.suffix[: 16 * max(room, 1)])
     num_after = min(len(after), max(room // 4, room - len(before)))
     num_before = min(len(before), room - num_after)
-    prompt = infill_prompt(tokenizer, "", "", context=header)
+    prompt = infill_prompt(tokenizer, "", "", context=header, mode=mode)
     for spare in range(room + 1):  # a cut text may come out a token longer than what it was cut to
         left = _last(tokenizer, hole.prefix, before, num_before - spare)
         right = _first(tokenizer, hole.suffix, after, num_after - spare)
-        wanted = infill_prompt(tokenizer, left, right, context=header)
+        wanted = infill_prompt(tokenizer, left, right, context=header, mode=mode)
         if len(wanted) <= room + len(prompt):
             return wanted
     return prompt
@@ -191,7 +207,7 @@ def fit_prompt(tokenizer: Tokenizer, hole: Hole, room: int) -> list[int]:
 
 @torch.inference_mode()
 def score(
-    model: Llama, tokenizer: Tokenizer, items: Sequence[_Item], *, batch_tokens: int = 8192
+    model: Llama, tokenizer: Tokenizer, items: Sequence[Item], *, batch_tokens: int = 8192
 ) -> list[Score]:
     """Return one score an item, in order; items are run packed, `batch_tokens` at a time."""
     was_training = model.training
@@ -205,7 +221,7 @@ def score(
     return [found[at] for at in range(len(items))]
 
 
-def _score_batch(model: Llama, tokenizer: Tokenizer, items: list[_Item]) -> list[Score]:
+def _score_batch(model: Llama, tokenizer: Tokenizer, items: list[Item]) -> list[Score]:
     device = next(model.parameters()).device
     bounds = [0]
     for item in items:
@@ -217,11 +233,13 @@ def _score_batch(model: Llama, tokenizer: Tokenizer, items: list[_Item]) -> list
         logits_NV = model.logits(hidden_NC[start + item.first - 1 : end])
         logits_NV = logits_NV[:, : tokenizer.num_tokens].float()
         targets = flat[start + item.first : end]
-        loss = torch.nn.functional.cross_entropy(logits_NV[:-1], targets, reduction="sum")
+        loss_N = torch.nn.functional.cross_entropy(logits_NV[:-1], targets, reduction="none")
         greedy = logits_NV.argmax(-1)
         exact = bool((greedy[:-1] == targets).all()) and _ends(tokenizer, int(greedy[-1]))
-        num_bytes = int(tokenizer.token_sizes[item.tokens[item.first :]].sum())
-        bits = float(loss) / math.log(2)
+        num_bytes = int(tokenizer.token_sizes[item.scored].sum())
+        if item.only is not None:
+            loss_N = loss_N[[place - item.first for place in item.only]]
+        bits = float(loss_N.sum()) / math.log(2)
         scores.append(Score(item.key, item.language, bits, num_bytes, exact))
     return scores
 
@@ -251,7 +269,7 @@ def _lines(key: str, file: DocumentFile, seed: int) -> Iterator[Hole]:
     prose = _quoted(lines) if file.language.lower() == "python" else set()
     worth = [at for at in range(1, len(lines) - 1) if is_worth_asking(lines[at])]
     worth = [at for at in worth if at not in prose]
-    for at in sorted(worth, key=lambda at: _digest(seed, "line", key, at)):
+    for at in sorted(worth, key=lambda at: digest(seed, "line", key, at)):
         target = lines[at].rstrip("\r\n")
         before, after = file.text[: starts[at]], file.text[starts[at] + len(target) :]
         yield Hole(f"{key}:{at + 1}", file.language, file.header, before, target, after)
@@ -281,7 +299,7 @@ def is_worth_asking(line: str) -> bool:
 
 def _spans(key: str, file: DocumentFile, seed: int, num: int) -> Iterator[Hole]:
     for number in range(num):
-        rng = random.Random(_digest(seed, "span", key, number))
+        rng = random.Random(digest(seed, "span", key, number))
         length = rng.randint(1, max(1, min(MAX_SPAN, len(file.text) // 2)))
         start = rng.randint(0, len(file.text) - length)
         prefix, suffix = file.text[:start], file.text[start + length :]
@@ -315,6 +333,6 @@ def _first(tokenizer: Tokenizer, text: str, tokens: Sequence[int], num: int) -> 
     return text.encode()[:kept].decode(errors="ignore")
 
 
-def _digest(seed: int, *item: str | int) -> int:
+def digest(seed: int, *item: str | int) -> int:
     text = "\0".join([str(seed), *(str(part) for part in item)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -48,6 +48,13 @@ class Fim(Section):
     """`each` decides for every file, as the paper; `last` only for the last file of a document of
     several, after the others, with `repo_name` and `file_sep` tokens between them."""
 
+    @property
+    def prompt(self) -> Literal["psm", "spm", "spm_plain"]:
+        """The layout that a model trained so is best asked in; masked spans answer to `psm`."""
+        if self.mode == "msp" or self.spm_share <= 0.5:
+            return "psm"
+        return "spm_plain" if self.spm_form == "plain" else "spm"
+
     @model_validator(mode="after")
     def _shares_fit(self) -> "Fim":
         if self.line_share + self.syntax_share > 1:

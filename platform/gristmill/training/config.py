@@ -117,25 +117,55 @@ class FinetuneSection(Training):
         return self
 
 
+Measure = Literal[
+    "fim_bits_per_byte",
+    "infilling_exact_match",
+    "l2r_bits_per_byte",
+    "cross_file_bits_per_byte",
+    "cross_file_gain_bits",
+]
+
+
 class SweepSection(Section):
     """A sweep on Ray Tune: a grid over dotted recipe keys, ASHA on tokens seen."""
 
+    alone: bool = context(False)
+    """The recipe is for its sweep: `pretrain` says what trials have in common and is no stage itself."""
     space: dict[str, tuple[float | int | str, ...]] = Field(default_factory=dict)
-    """Dotted keys of `tokens`, `model` or `pretrain` and their values, e.g. `tokens.fim.rate`: a grid."""
+    """Dotted keys of `corpus`, `tokens`, `model` or `pretrain` and their values: a grid."""
     points: tuple[dict[str, float | int | str], ...] = ()
-    """Trials spelled out, beside the grid's: for settings that no grid describes."""
+    """Trials spelled out, beside the grid's: for settings that no grid describes. `label` is what the
+    point is called; the first is what the others are compared with."""
     seeds: int = Field(1, ge=1)
+    """Each point is trained so often, from other first weights and in another order of samples."""
     max_trials: int | None = None
-    """At most so many grid points, spread evenly; None takes all."""
+    """At most so many points, spread evenly; None takes all."""
     steps: int = Field(200, ge=1)
     """Steps of a trial that runs to its end."""
     scheduler: Literal["asha", "none"] = "asha"
     grace_share: float = 0.34
     """Share of the steps that every trial gets before ASHA may stop it."""
     reduction_factor: int = 2
+    measures: tuple[Measure, ...] = (
+        "fim_bits_per_byte",
+        "infilling_exact_match",
+        "l2r_bits_per_byte",
+    )
+    """What is drawn, in this order; trials are judged by the mean of those that are bits."""
     eval_files: int = Field(200, ge=1)
     """Held-out files that the curves are measured on."""
     evals: int = Field(4, ge=1)
     """Points on each trial's curve."""
     concurrent: int | None = context(None, ge=1)
+    """Trials at a time; None takes what the train pool holds."""
     workers_per_trial: int = context(1, ge=1)
+    direct: bool = context(False)
+    """A trial trains in its driver's own process, without a group of workers: for small models."""
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        if not any(name.endswith("bits_per_byte") for name in self.measures):
+            raise ValueError("sweep.measures has no bits per byte to judge trials by; add one")
+        if self.direct and self.workers_per_trial > 1:
+            raise ValueError("sweep.direct is for one worker a trial; set workers_per_trial to 1")
+        return self

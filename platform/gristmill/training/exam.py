@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from gristmill.evaluation import heldout
+from gristmill.evaluation import cross_file, heldout
 from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training.request import HeldOutRequest
@@ -18,18 +18,25 @@ class Exam:
 
     tokenizer: Tokenizer
     held_out: heldout.HeldOut
+    mode: heldout.Prompt = "psm"
+    pairs: tuple[cross_file.Pair, ...] | None = None
+    """Files behind a file that they import; None does not ask."""
 
     @staticmethod
     def of(asked: HeldOutRequest, tokenizer: Tokenizer) -> Exam:
         """Choose the samples: the same for every run that asks the same."""
-        samples = heldout.samples(Storage.open(asked.corpus), asked.files, asked.seed)
-        return Exam(tokenizer, samples)
+        corpus = Storage.open(asked.corpus)
+        samples = heldout.samples(corpus, asked.files, asked.seed)
+        pairs = cross_file.pairs(corpus, asked.files, asked.seed) if asked.cross_file else None
+        return Exam(tokenizer, samples, asked.mode, pairs)
 
     def take(self, model: ShardedModel) -> dict[str, float]:
         """Measure the model as it stands; bits per byte also by language."""
         holes = replace(self.held_out, files=())
-        found = heldout.measure(model.llama, self.tokenizer, holes)
+        found = heldout.measure(model.llama, self.tokenizer, holes, mode=self.mode)
         window = model.llama.config.max_position
+        if self.pairs is not None:
+            found |= cross_file.measure(model.llama, self.tokenizer, self.pairs, window)
         items = heldout.file_items(self.tokenizer, self.held_out.files, window)
         bits: dict[str, float] = defaultdict(float)
         sizes: dict[str, int] = defaultdict(int)

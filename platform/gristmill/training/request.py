@@ -44,6 +44,10 @@ class HeldOutRequest(Section):
     times: int = Field(ge=1)
     files: int = Field(ge=1)
     seed: int
+    mode: Literal["psm", "spm", "spm_plain"] = "psm"
+    """The layout that holes are asked in: the one that the model was trained on."""
+    cross_file: bool = False
+    """Ask for the names of imported files too (`evaluation.cross_file`)."""
 
 
 class TrainRequest(Section):
