@@ -169,7 +169,8 @@ def _replica(
         timeout_s=section.request_timeout_s,
         bf16=section.precision == "bf16",
         threads=section.threads,
-        int8=section.weights == "int8",
+        weights=section.weights,
+        compiled=section.compiled,
         overcommit=section.overcommit,
         draft_tokens=section.draft_tokens,
     )

@@ -30,7 +30,7 @@ def test_a_packed_model_answers_nearly_as_the_plain_one(tmp_path: Path):
     params = SamplingParams(max_tokens=20, logprobs=5)
     prompts = [[5, 6, 7, number] for number in range(20, 40)]
     plain = TorchEngine.from_folder(folder, cache_tokens=4096).complete(prompts, params)
-    packed = TorchEngine.from_folder(folder, cache_tokens=4096, int8=True)
+    packed = TorchEngine.from_folder(folder, cache_tokens=4096, weights="int8")
     same = [
         a.tokens[0] == b.tokens[0]
         for a, b in zip(plain, packed.complete(prompts, params), strict=True)

@@ -1,8 +1,8 @@
 """The engine: token ids in, text and token ids out, many requests in every step.
 
-A step is one forward pass of the training model's own class over a flat axis of tokens: the next token of
-every running request and chunks of new prompts. `add` and `abort` take effect at the next step. The engine
-knows tokens, never protocols; it is not safe for threads: `inference/loop.py` runs one in a thread.
+A step is one forward pass over a flat axis of tokens: the next token of every running request and chunks of
+new prompts; `inference/runner.py` says who computes it. `add` and `abort` take effect at the next step. The
+engine knows tokens, never protocols; it is not safe for threads: `inference/loop.py` runs one in a thread.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from gristmill.errors import ModelError, RequestError
 from gristmill.inference.blocks import BLOCK, BlockPool
-from gristmill.inference.cache import PagedAttention, PagedCache
 from gristmill.inference.detokenizer import Detokenizer
-from gristmill.inference.packing import pack
+from gristmill.inference.packing import Weights, pack
+from gristmill.inference.runner import TorchRunner, runner_of
 from gristmill.inference.sampling import SamplingParams, TokenLogprob, logprobs, sample
 from gristmill.inference.scheduler import Chunk, Scheduler
 from gristmill.inference.sequence import FinishReason
@@ -78,16 +78,18 @@ class TorchEngine:
         overcommit: bool = False,
         draft_tokens: int = 0,
         draft_batch: int = 4,
+        compiled: bool = False,
     ) -> None:
-        """`num_tokens` is the number of ids the tokenizer has; rows above it are never chosen."""
+        """`num_tokens` is the number of ids the tokenizer has; rows above it are never chosen.
+
+        `compiled` takes the CPU kernel, where it can be had and the model suits it.
+        """
         self.model = model.eval()
         self.max_position = model.config.max_position
         self.num_tokens = num_tokens or model.config.vocab_rows
-        weight = model.embed_tokens.weight
         self._token_bytes = token_bytes
-        self._device = weight.device
         num_blocks = max(1, cache_tokens // BLOCK)
-        self._cache = PagedCache(model.config, num_blocks, weight.dtype, weight.device)
+        self._runner = runner_of(model, num_blocks, compiled=compiled)
         self._pool = BlockPool(num_blocks)
         self._scheduler = Scheduler(
             self._pool,
@@ -113,17 +115,19 @@ class TorchEngine:
         device: str | None = None,
         overcommit: bool = False,
         draft_tokens: int = 0,
-        int8: bool = False,
+        weights: Weights = "plain",
+        compiled: bool = False,
     ) -> TorchEngine:
         """Load a Hugging Face Llama folder with its tokenizer. Raises ModelError.
 
-        `int8` packs the matrices into bytes, on a CPU: see `packing`.
+        `weights` packs the matrices, on a CPU: see `packing`. With `compiled` the kernel keeps the weights
+        in its own order, where it can be had, and `model` has none any more.
         """
         tokenizer = Tokenizer.load(folder)
         place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = load_model(folder, dtype=dtype).to(place)
-        return TorchEngine(
-            pack(model) if int8 else model,
+        model = pack(load_model(folder, dtype=dtype).to(place), weights)
+        engine = TorchEngine(
+            model,
             visible_bytes(tokenizer),
             num_tokens=tokenizer.num_tokens,
             max_batch=max_batch,
@@ -131,7 +135,11 @@ class TorchEngine:
             cache_tokens=cache_tokens,
             overcommit=overcommit,
             draft_tokens=draft_tokens,
+            compiled=compiled,
         )
+        if not isinstance(engine._runner, TorchRunner):
+            model.to("meta")
+        return engine
 
     @property
     def has_work(self) -> bool:
@@ -178,13 +186,7 @@ class TorchEngine:
         if not chunks:
             return []
         self._counts["steps"] += 1
-        tokens, positions = _flatten(chunks)
-        attend = PagedAttention(self._cache, chunks)
-        hidden_NC = self.model(
-            torch.tensor(tokens, device=self._device),
-            torch.tensor(positions, device=self._device),
-            attend,
-        )
+        hidden_NC = self._runner.run(chunks)
         rows: list[int] = []
         asking: list[Chunk] = []
         at = 0
@@ -197,11 +199,13 @@ class TorchEngine:
             at += chunk.width
         for chunk in chunks:
             self._scheduler.computed(chunk.sequence, chunk.num_tokens)
-        return self._choose(asking, hidden_NC[rows]) if asking else []
+        if len(rows) < at:
+            hidden_NC = hidden_NC[rows]
+        return self._choose(asking, hidden_NC) if asking else []
 
     def _choose(self, asking: Sequence[Chunk], hidden_RC: Tensor) -> list[Delta]:
         """Choose the tokens after each chunk: one, and one more for each token of a draft that held."""
-        logits_RV = self.model.logits(hidden_RC)[:, : self.num_tokens]
+        logits_RV = self._runner.logits(hidden_RC)[:, : self.num_tokens]
         cases = [(chunk.sequence, i) for chunk in asking for i in range(len(chunk.draft) + 1)]
         drafts = {chunk.sequence.request_id: chunk.draft for chunk in asking}
         params = [request.params for request, _ in cases]
@@ -241,7 +245,7 @@ class TorchEngine:
         if start >= end:
             return
         first = start - request.num_computed
-        logits_TV = self.model.logits(hidden_TC[first : first + end - start])
+        logits_TV = self._runner.logits(hidden_TC[first : first + end - start])
         tokens = request.tokens[start + 1 : end + 1]
         found = logprobs(logits_TV[:, : self.num_tokens], tokens, [request.params] * len(tokens))
         request.prompt_logprobs += [value for value in found if value is not None]
@@ -275,7 +279,9 @@ class TorchEngine:
             num_output_tokens=self._counts["output"],
             num_preemptions=self._scheduler.num_preemptions,
             num_queued_tokens=sum(
-                request.num_left for request in self._requests.values() if request.num_left > 1
+                request.num_left
+                for request in list(self._requests.values())
+                if request.num_left > 1
             ),
             **self._drafts,
         )
@@ -336,14 +342,3 @@ def join(deltas: Sequence[Delta]) -> Completion:
         last.num_prompt,
         last.num_cached,
     )
-
-
-def _flatten(chunks: Sequence[Chunk]) -> tuple[list[int], list[int]]:
-    tokens: list[int] = []
-    positions: list[int] = []
-    for chunk in chunks:
-        start = chunk.sequence.num_computed
-        tokens += chunk.sequence.tokens[start : start + chunk.num_tokens]
-        tokens += chunk.draft
-        positions += range(start, start + chunk.width)
-    return tokens, positions

@@ -36,6 +36,12 @@ class Chunk:
         """Tokens that are computed."""
         return self.num_tokens + len(self.draft)
 
+    @property
+    def tokens(self) -> list[int]:
+        """Those tokens; the first stands at position `sequence.num_computed`."""
+        start = self.sequence.num_computed
+        return [*self.sequence.tokens[start : start + self.num_tokens], *self.draft]
+
 
 @dataclass
 class Scheduler:

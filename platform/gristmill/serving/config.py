@@ -35,8 +35,10 @@ class ServeSection(Section):
     max_new_tokens: int = Field(1024, ge=1)
     request_timeout_s: float = Field(120.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    weights: Literal["plain", "int8"] = "plain"
-    """`int8` packs the matrices into bytes on a CPU: faster single answers, rounded weights."""
+    weights: Literal["plain", "int8", "int4"] = "plain"
+    """`int8` and `int4` pack the matrices on a CPU: faster single answers, rounded weights."""
+    compiled: bool = True
+    """Compute with the CPU kernel, built once by the C++ compiler, where there is one; answers are the same to fp32's tolerance."""
     overcommit: bool = False
     """Let requests in by their prompts' size; one may be thrown back to wait when the cache is full."""
     draft_tokens: int = Field(4, ge=0, le=16)

@@ -21,6 +21,7 @@ import torch
 from gristmill.errors import RequestError
 from gristmill.inference.engine import TorchEngine
 from gristmill.inference.loop import EngineLoop
+from gristmill.inference.packing import Weights
 from gristmill.inference.sampling import SamplingParams
 from gristmill.inference.stats import EngineStats
 from gristmill.serving.choices import Choices
@@ -46,8 +47,10 @@ class HostLimits:
     max_new_tokens: int = 1024
     timeout_s: float = 120.0
     bf16: bool = False
-    int8: bool = False
-    """Pack the weights into bytes, on a CPU."""
+    weights: Weights = "plain"
+    """How the weights are packed, on a CPU."""
+    compiled: bool = True
+    """Compute with the CPU kernel, where it can be had."""
     overcommit: bool = False
     draft_tokens: int = 4
     """Most tokens that are guessed from what is there already; 0 guesses none."""
@@ -95,7 +98,8 @@ class ModelHost:
             step_tokens=self.limits.step_tokens,
             cache_tokens=self.limits.cache_tokens,
             dtype=torch.bfloat16 if self.limits.bf16 else torch.float32,
-            int8=self.limits.int8,
+            weights=self.limits.weights,
+            compiled=self.limits.compiled,
             overcommit=self.limits.overcommit,
             draft_tokens=self.limits.draft_tokens,
         )

@@ -1,0 +1,1 @@
+"""The engine's compiled CPU kernel: its source, and how it is built and called."""
