@@ -8,7 +8,7 @@ import ray
 
 from gristmill.errors import SandboxError
 from gristmill.evaluation.benchmark import Task, find
-from gristmill.evaluation.sandbox import open_sandbox
+from gristmill.evaluation.sandbox import Sandbox, open_sandbox
 from gristmill.evaluation.scores import Outcome
 
 
@@ -18,6 +18,7 @@ class SandboxWorker:
 
     def __init__(self) -> None:
         self.reason = ""
+        self.sandbox: Sandbox | None = None
         try:
             self.sandbox = open_sandbox()
         except SandboxError as error:
@@ -25,7 +26,12 @@ class SandboxWorker:
 
     def held_by(self) -> tuple[str, str]:
         """Return what holds programs here, and the reason when nothing does."""
-        return ("", self.reason) if self.reason else (self.sandbox.describe(), "")
+        return ("", self.reason) if self.sandbox is None else (self.sandbox.describe(), "")
+
+    def lacks(self, benchmarks: Sequence[str]) -> dict[str, str]:
+        """Return why this machine cannot judge a benchmark, for those that it cannot."""
+        found = {name: find(name).missing() for name in benchmarks}
+        return {name: why for name, why in found.items() if why}
 
     def judge(self, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the outcomes with their verdicts."""

@@ -10,7 +10,7 @@ complete is kept in the draft, so that an interrupted evaluation goes on with th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -178,18 +178,33 @@ def work(context: StageContext) -> Outcome:
         for _ in range(pool.slots if known else 0)
     ]
     held = ray.get([worker.held_by.remote() for worker in workers])
-    by, reason = held[0] if held else ("", "")
+    by = next((level for level, why in held if not why), "")
     usable = [worker for worker, (_, why) in zip(workers, held, strict=True) if not why]
-    names = [name for name in section.benchmarks if name in MEASURES or usable]
+    reasons = _reasons(known, held[0][1] if held and not usable else "", usable)
+    names = [name for name in section.benchmarks if name not in reasons]
     examinees = _examinees(context)
     tasks = {name: _tasks(benchmark, section) for name, benchmark in known.items()}
-    evaluation = _Evaluation(context, held_out, tasks, pool, usable, names)
+    evaluation = _Evaluation(context, held_out, tasks, pool, usable or workers, names)
     try:
         answers = evaluation.run(examinees)
     finally:
         for actor in (*workers, *evaluation.evaluators.values()):
             ray.kill(actor)
-    return _write(context, answers, examinees, names, by, reason)
+    return _write(context, answers, examinees, names, by, reasons)
+
+
+def _reasons(
+    known: Mapping[str, Benchmark], no_sandbox: str, usable: Sequence[Any]
+) -> dict[str, str]:
+    """Return why a benchmark is not run: no sandbox holds, or a worker lacks a language's tools."""
+    found = {
+        name: no_sandbox
+        for name, one in known.items()
+        if no_sandbox and one.scored_by == "execution"
+    }
+    for lacking in ray.get([worker.lacks.remote(list(known)) for worker in usable]):
+        found = {**lacking, **found}
+    return found
 
 
 def _tasks(benchmark: Benchmark, section: EvaluateSection) -> list[Task]:
@@ -239,7 +254,7 @@ def _write(
     examinees: Sequence[Examinee],
     benchmarks: Sequence[str],
     held_by: str,
-    reason: str,
+    reasons: Mapping[str, str],
 ) -> Outcome:
     storage, seed = context.draft.storage, context.recipe.seed
     models = [examinee.name for examinee in examinees]
@@ -258,10 +273,8 @@ def _write(
         for first, second in combinations(models, 2):
             pair = compare(groups[first, benchmark], groups[second, benchmark], seed=seed)
             comparisons += [pair] if pair else []
-    if reason:
-        for name in context.recipe.evaluate.benchmarks if context.recipe.evaluate else ():
-            if name not in MEASURES:
-                rows += [not_run(model, name, find(name).metric, reason) for model in models]
+    for name, reason in reasons.items():
+        rows += [not_run(model, name, find(name).metric, reason) for model in models]
     lines = "".join(json.dumps(answer.row()) + "\n" for answer in answers)
     storage.write_bytes("outcomes.jsonl", lines.encode())
     storage.write_bytes("scores.json", json.dumps([row.row() for row in rows], indent=1).encode())

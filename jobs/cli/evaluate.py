@@ -17,8 +17,10 @@ from gristmill.evaluation.benchmark import Benchmark, Task, find, registry
 from gristmill.evaluation.exam import Exam
 from gristmill.evaluation.sandbox import Sandbox, open_sandbox
 from gristmill.evaluation.sandbox.backends import Name
-from gristmill.evaluation.sources import Endpoint, Samples, Source
+from gristmill.evaluation.sources import Endpoint, References, Samples, Source
+from gristmill.evaluation.task_hits import Known, search
 from gristmill.progress import LineProgress, Progress
+from gristmill.storage import Storage
 from jobs.cli.app import JsonOption, app, say, say_json, terminal
 
 BenchmarkOption = Annotated[
@@ -29,7 +31,9 @@ BenchmarkOption = Annotated[
 
 SourcesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="MODEL|URL|SAMPLES.jsonl...", help="One, or several to compare."),
+    typer.Argument(
+        metavar="MODEL|URL|SAMPLES.jsonl|references...", help="One, or several to compare."
+    ),
 ]
 SamplesOption = Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each task.")]
 TemperatureOption = Annotated[
@@ -52,7 +56,11 @@ NewestOption = Annotated[
     str, typer.Option(help="Newest date in the model's corpus: dated tasks are parted.")
 ]
 CorpusOption = Annotated[
-    Path | None, typer.Option("--corpus", help="A corpus artifact, for its contamination hits.")
+    Path | None,
+    typer.Option("--corpus", help="The model's corpus: tasks that it holds are scored apart."),
+]
+PackagesOption = Annotated[
+    Path | None, typer.Option("--packages", help="Folder of Python packages shown to programs.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Of sampling.")]
 
@@ -73,6 +81,7 @@ def evaluate_command(
     newest: NewestOption = "",
     seed: SeedOption = 0,
     corpus: CorpusOption = None,
+    packages: PackagesOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask, judge and report; goes on where it was interrupted. Without arguments: what there is."""
@@ -82,28 +91,22 @@ def evaluate_command(
     chosen = [find(name) for name in benchmark]
     opened = [_source(text, model, fim, at_once) for text in sources]
     tasks = {one.key: _tasks(one, data, limit, samples, temperature) for one in chosen}
-    needs = any(one.scored_by == "execution" for one in chosen)
-    box = _sandbox(sandbox) if needs else None
-    found: list[results.Result] = []
+    lacking = {one.key: one.missing() for one in chosen}
+    run = [one for one in chosen if not lacking[one.key]]
+    needs = [one for one in run if one.scored_by == "execution"]
+    box = _sandbox(sandbox, needs, packages) if needs else None
+    found = [
+        results.not_run(one, source.name, lacking[one.key])
+        for one in chosen
+        for source in opened
+        if lacking[one.key]
+    ]
+    known = _known(corpus, tasks)
     stopped = False
-    for one, source in ((one, source) for one in chosen for source in opened):
-        stream = typer.get_text_stream("stderr")
-        progress: Progress = LineProgress(f"{source.name} {one.key}", stream)
-        whole = isinstance(source, Samples) and samples == 1
-        count = source.num_samples() if whole and isinstance(source, Samples) else samples
-        exam = Exam(one, tasks[one.key], source, out, count, seed, box, progress)
-        try:
-            exam.run()
-        except KeyboardInterrupt:
-            stopped = True
-        hits = _hits(corpus, one) if corpus else set[str]()
-        held = box.describe() if box else ""
-        done = list(exam.done.values())
-        found.append(
-            results.result(
-                one, tasks[one.key], source.name, done, sandbox=held, hits=hits, newest=newest
-            )
-        )
+    for one, source in ((one, source) for one in run for source in opened):
+        exam = _exam(one, tasks[one.key], source, samples, out, seed, box)
+        stopped = not _finished(exam)
+        found.append(_result(exam, known.get(one.key), newest))
         if stopped:
             break
     _report(found, tasks, out, as_json=as_json, stopped=stopped)
@@ -113,11 +116,59 @@ def evaluate_command(
         raise typer.Exit(130)
 
 
+def _exam(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    source: Source,
+    samples: int,
+    out: Path,
+    seed: int,
+    box: Sandbox | None,
+) -> Exam:
+    progress: Progress = LineProgress(
+        f"{source.name} {benchmark.key}", typer.get_text_stream("stderr")
+    )
+    whole = isinstance(source, Samples) and samples == 1
+    count = source.num_samples() if whole and isinstance(source, Samples) else samples
+    return Exam(benchmark, tasks, source, out, count, seed, box, progress)
+
+
+def _finished(exam: Exam) -> bool:
+    """Say whether it came to its end; what Ctrl-C leaves is in `exam.done`."""
+    try:
+        exam.run()
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _result(exam: Exam, known: Known | None, newest: str) -> results.Result:
+    return results.result(
+        exam.benchmark,
+        exam.tasks,
+        exam.source.name,
+        list(exam.done.values()),
+        sandbox=exam.sandbox.describe() if exam.sandbox else "",
+        hits=known.hits if known else None,
+        newest=newest or (known.newest if known else ""),
+    )
+
+
+def _known(corpus: Path | None, tasks: dict[str, list[Task]]) -> dict[str, Known]:
+    """Return what the model's corpus has to do with each benchmark's tasks."""
+    if corpus is None:
+        return {}
+    storage = Storage.open(str(corpus))
+    return {key: search(storage, some) for key, some in tasks.items()}
+
+
 def _source(text: str, model: str, fim: str, at_once: int) -> Source:
     """Return what a word on the command line means. Raises RecipeError, GristmillError."""
     if text.startswith(("http://", "https://")):
         key = os.environ.get("GRISTMILL_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
         return Endpoint(text, model, key, at_once, fim=fim).found()
+    if text == "references":
+        return References()
     path = Path(text)
     if path.is_dir():
         from gristmill.evaluation.engine_source import EngineSource
@@ -125,7 +176,10 @@ def _source(text: str, model: str, fim: str, at_once: int) -> Source:
         return EngineSource.of_folder(path)
     if path.suffix == ".jsonl" and path.is_file():
         return Samples.read(path)
-    raise RecipeError(f"'{text}' is no model folder, no URL and no file of samples (.jsonl)")
+    raise RecipeError(
+        f"'{text}' is no model folder, no URL and no file of samples (.jsonl); `references` are "
+        "the benchmark's own answers"
+    )
 
 
 def _tasks(
@@ -145,29 +199,15 @@ def _tasks(
     ]
 
 
-def _sandbox(name: str) -> Sandbox:
+def _sandbox(name: str, benchmarks: Sequence[Benchmark], packages: Path | None) -> Sandbox:
+    warm = tuple(dict.fromkeys(module for one in benchmarks for module in one.warm))
     known: tuple[Name, ...] = ("bubblewrap", "namespaces", "gvisor")
     for one in known:
         if name == one:
-            return open_sandbox(one)
+            return open_sandbox(one, warm=warm, packages=packages)
     if name:
         raise SandboxError(f"no sandbox backend '{name}'; there are {', '.join(known)}")
-    return open_sandbox()
-
-
-def _hits(corpus: Path, benchmark: Benchmark) -> set[str]:
-    """Return the tasks whose texts were found in a corpus, as its own table of hits says."""
-    import pyarrow.parquet as pq
-
-    plain = benchmark.name.split("-")[0]
-    found: set[str] = set()
-    for path in sorted(corpus.rglob("*.parquet")):
-        names = set(pq.read_schema(path).names)
-        if {"benchmark", "task"} <= names:
-            for row in pq.read_table(path, columns=["benchmark", "task"]).to_pylist():
-                if plain in str(row["benchmark"]).lower():
-                    found.add(str(row["task"]))
-    return found
+    return open_sandbox(warm=warm, packages=packages)
 
 
 def _report(
@@ -193,6 +233,8 @@ def _report(
     for heading in ("model", "benchmark", "metric", "part", "percent", "95 % interval", "tasks"):
         table.add_column(heading)
     for one in found:
+        if one.not_run:
+            table.add_row(one.model, one.benchmark, "not run", one.not_run[:60], "", "", "")
         for score in one.scores:
             e = score.estimate
             interval = f"{100 * e.low:.1f} .. {100 * e.high:.1f}"

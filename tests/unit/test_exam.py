@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from gristmill.evaluation.benchmark import Benchmark, Prompt, Task, Verdict, fin
 from gristmill.evaluation.exam import Exam
 from gristmill.evaluation.exam_report import page
 from gristmill.evaluation.fim_families import FAMILIES
-from gristmill.evaluation.results import pair, result, write
+from gristmill.evaluation.results import not_run, pair, result, write
 from gristmill.evaluation.sources import Samples
 
 
@@ -102,9 +102,13 @@ def test_scores_parts_pairs_and_report(tmp_path: Path) -> None:
     bad = Exam(
         BENCHMARK, TASKS, Fixed({**RIGHT, "t/1": "<9>", "t/3": "8"}, "bad", "bad"), tmp_path
     ).run()
-    first = result(BENCHMARK, TASKS, "bad", bad, hits=["t/1"], newest="2024-03-15")
+    first = result(BENCHMARK, TASKS, "bad", bad, hits={"t/1": "r/a.py"}, newest="2024-03-15")
     second = result(BENCHMARK, TASKS, "good", good[:5])
-    assert first.main.estimate.value == pytest.approx(4 / 6) and second.unanswered == 1
+    assert (
+        first.main is not None
+        and first.main.estimate.value == pytest.approx(4 / 6)
+        and second.unanswered == 1
+    )
     parts = {score.part: score.estimate for score in first.scores}
     assert (parts["odd"].value, parts["even"].value) == (pytest.approx(1 / 3), 1.0)
     assert parts["not in the corpus"].num == 5 and parts["before 2024-03-15"].num == 3
@@ -115,9 +119,27 @@ def test_scores_parts_pairs_and_report(tmp_path: Path) -> None:
     assert "&lt;9&gt;" in text and "<script" not in text and "http" not in text
     write(tmp_path, [first, second], [found])
     saved = json.loads((tmp_path / "scores.json").read_text())
-    assert saved["results"][0]["failures"] == {"wrong": 2} and saved["results"][0]["hits"] == [
-        "t/1"
-    ]
+    assert saved["results"][0]["failures"] == {"wrong": 2}
+    assert saved["results"][0]["hits"] == {"t/1": "r/a.py"}
+
+
+def test_what_cannot_be_judged_here_is_not_run_and_no_zero(tmp_path: Path) -> None:
+    lacking = not_run(BENCHMARK, "m", "zig is not installed")
+    assert lacking.main is None and lacking.kinds() == {}
+    text = page([lacking], [], {})
+    assert "<b>Not run.</b> zig is not installed" in text and "not run</td>" in text
+    write(tmp_path, [lacking], [])
+    saved = json.loads((tmp_path / "scores.json").read_text())
+    assert saved["results"][0]["not_run"] and saved["results"][0]["scores"] == []
+
+
+def test_a_few_repositories_are_scored_one_by_one(tmp_path: Path) -> None:
+    tasks = [replace(task, source=f"r/{at % 2}") for at, task in enumerate(TASKS)]
+    samples = Exam(BENCHMARK, tasks, Fixed(RIGHT), tmp_path).run()
+    parts = {
+        score.part: score.estimate.num for score in result(BENCHMARK, tasks, "m", samples).scores
+    }
+    assert parts["r/0"] == parts["r/1"] == 3
 
 
 def test_several_samples_give_pass_at_k(tmp_path: Path) -> None:

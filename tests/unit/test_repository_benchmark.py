@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gristmill.errors import RecipeError
@@ -37,3 +39,22 @@ def test_a_corpus_is_a_benchmark(kind: str, tmp_path: Path) -> None:
 def test_what_is_no_corpus_is_said(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="corpus artifact"):
         find("repository").load(tmp_path)
+
+
+USE = "from total import total\n\n\ndef report(values):\n    title = 'all'\n    print(title, total(values))\n    return title\n"
+
+
+@pytest.mark.parametrize("kind", ["calls", "calls-given"])
+def test_calls_of_what_another_file_defines(kind: str, tmp_path: Path) -> None:
+    write_documents(
+        Storage.open(str(tmp_path)),
+        [document({"total.py": TEXT, "use.py": USE}, "me/r", "held_out")],
+    )
+    (tmp_path / "artifact.json").write_text("{}")
+    rows = {"repository": ["me/r"], "date": ["2024-03-01"]}
+    pq.write_table(pa.table(rows), tmp_path / "repositories.parquet")
+    (task,) = find(f"repository@{kind}").load(tmp_path)
+    assert task.reference == "total(values))" and task.prompt.prefix.endswith("print(title, ")
+    assert (task.source, task.date) == ("me/r", "2024-03-01")
+    given = "def total(values):" in task.prompt.context
+    assert given is (kind == "calls-given") and task.prompt.context.endswith("# use.py\n")

@@ -34,7 +34,7 @@ def test_seven_languages_have_tasks_and_a_toolchain() -> None:
         "sh": 158,
         "js": 161,
     }
-    assert {"C++", "Java", "PHP", "TypeScript", "C#", "Bash", "JavaScript"} == set(TOOLCHAINS)
+    assert {"C++", "Java", "PHP", "TypeScript", "C#", "Bash", "JavaScript"} <= set(TOOLCHAINS)
 
 
 def test_the_mark_stands_after_the_last_test() -> None:

@@ -44,6 +44,8 @@ class Prompt:
     """The prefix is a message to an instruct model, not the start of a file."""
     temperature: float = 0.0
     top_p: float = 1.0
+    choices: tuple[tuple[str, str], ...] = ()
+    """Pairs of what is given and what follows: the answer is the likelihood of each, a JSON list."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Task:
     """Part of the benchmark that is also scored alone (a language, a kind, a library)."""
     date: str = ""
     """When the task was published, where its source says so."""
+    source: str = ""
+    """The repository that it was made from, where there are few: each is scored alone too."""
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the judge needs."""
 
@@ -99,6 +103,10 @@ class Benchmark:
     """Tasks whose reference is known not to pass, and why."""
     measures: tuple[str, ...] = ()
     """Names of the measures that are averaged into scores of their own."""
+    missing: Callable[[], str] = field(default=str, repr=False)
+    """Return what this machine lacks to judge it, or "": such a benchmark is not run, never zero."""
+    warm: tuple[str, ...] = ()
+    """Packages of Python that its programs import: the sandbox may have them ready."""
 
     @property
     def key(self) -> str:
@@ -143,7 +151,7 @@ def records(
     """
     path = locate(file, folder, bundled=bundled)
     if path is None:
-        given = folder or os.environ.get(FOLDER_VARIABLE)
+        given = given_folder(folder)
         looked = f"not in {given}" if given else "no folder of benchmark data is given"
         raise RecipeError(
             f"benchmark data {file} is not here ({looked}); get it from {where} and name its "
@@ -162,9 +170,14 @@ def records(
                 raise RecipeError(f"{path} line {number} is no JSON: {error}") from error
 
 
+def given_folder(folder: Path | None) -> Path | None:
+    """Return the user's folder of data: the one given, else the environment's."""
+    return folder or (Path(os.environ[FOLDER_VARIABLE]) if FOLDER_VARIABLE in os.environ else None)
+
+
 def locate(file: str, folder: Path | None, *, bundled: bool = True) -> Path | None:
     """Return where a data file lies, with or without `.gz`, or None."""
-    given = folder or (Path(os.environ[FOLDER_VARIABLE]) if FOLDER_VARIABLE in os.environ else None)
+    given = given_folder(folder)
     names = (file, f"{file}.gz")
     places = [given, *sorted(path for path in given.glob("*") if path.is_dir())] if given else []
     for place in [*places, *([DATA] if bundled else [])]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from gristmill.evaluation.benchmark import Prompt, Task, digest
+from gristmill.evaluation.continuations import log_likelihoods
 from gristmill.evaluation.heldout import Hole, fit_prompt
 from gristmill.inference.engine import Delta, TorchEngine, join
 from gristmill.inference.sampling import SamplingParams
@@ -52,8 +53,17 @@ class EngineSource:
     def answers(
         self, tasks: Sequence[Task], wanted: Sequence[tuple[int, int]], seed: int
     ) -> Iterator[tuple[int, int, str]]:
-        """Yield answers as they finish, the engine's batch always full."""
-        left = list(reversed(wanted))
+        """Yield answers as they finish, the engine's batch always full; likelihoods come first."""
+        left = []
+        for task, sample in reversed(wanted):
+            if not tasks[task].prompt.choices:
+                left.append((task, sample))
+        for task, sample in wanted:
+            if pairs := tasks[task].prompt.choices:
+                found = log_likelihoods(
+                    self.engine.model, self.tokenizer, pairs, self.begins, self.window
+                )
+                yield task, sample, json.dumps([round(value, 6) for value in found])
         open_: dict[str, list[Delta]] = {}
         while left or open_:
             while left and len(open_) < 2 * MAX_BATCH:

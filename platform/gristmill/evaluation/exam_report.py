@@ -52,16 +52,18 @@ def _overview(results: Sequence[Result]) -> str:
     for key in _keys(results):
         some = {one.model: one for one in results if one.benchmark == key}
         first = next(iter(some.values()))
-        best = max(one.main.estimate.value for one in some.values())
+        mains = {model: one.main for model, one in some.items() if one.main is not None}
+        best = max((main.estimate.value for main in mains.values()), default=0.0)
         cells = []
         for model in models:
-            if model not in some:
-                cells.append("\u2013")
+            main = mains.get(model)
+            if main is None:
+                cells.append("not run" if model in some else "\u2013")
                 continue
-            text = shown(some[model].main)
-            top = len(some) > 1 and some[model].main.estimate.value == best
+            text = shown(main)
+            top = len(mains) > 1 and main.estimate.value == best
             cells.append(f"<b>{text}</b>" if top else text)
-        num = str(first.main.estimate.num)
+        num = str(max((main.estimate.num for main in mains.values()), default=0))
         rows.append([f"{escape(first.title)}<br><small>{escape(key)}</small>", num, *cells])
     heads = ["benchmark", "tasks", *[escape(model) for model in models]]
     return "<h2>Scores, percent</h2>" + table(heads, rows)
@@ -69,6 +71,8 @@ def _overview(results: Sequence[Result]) -> str:
 
 def _benchmark(some: Sequence[Result]) -> str:
     first = some[0]
+    if first.not_run:
+        return f"<h2>{escape(first.title)}</h2><p><b>Not run.</b> {escape(first.not_run)}</p>"
     parts = [
         f"<h2>{escape(first.title)}</h2>",
         f'<p class="soft"><small>{escape(first.benchmark)}: {escape(first.protocol)}. Data {first.data}.'
@@ -80,10 +84,13 @@ def _benchmark(some: Sequence[Result]) -> str:
         if one.hits:
             parts.append(
                 f"<p>{escape(one.model)}: {len(one.hits)} tasks were found in its training corpus "
-                f"({escape(', '.join(one.hits[:12]))}{' and more' if len(one.hits) > 12 else ''}).</p>"
+                f"({escape(_some(one.hits))}).</p>"
             )
         if one.unanswered:
             parts.append(f"<p>{escape(one.model)} has no answer to {one.unanswered} tasks.</p>")
+    if first.exceptions:
+        listed = "; ".join(f"{task}: {why}" for task, why in first.exceptions.items())
+        parts.append(f"<p><small>References known not to pass: {escape(listed)}.</small></p>")
     kinds = list(dict.fromkeys(kind for one in some for kind in one.kinds()))
     if kinds:
         rows = [
@@ -91,6 +98,11 @@ def _benchmark(some: Sequence[Result]) -> str:
         ]
         parts.append(table(["failures by kind", *kinds], rows))
     return "\n".join(parts)
+
+
+def _some(hits: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{task} in {where}" for task, where in list(hits.items())[:6])
+    return f"{listed} and more" if len(hits) > 6 else listed
 
 
 def _bars(some: Sequence[Result]) -> str:

@@ -21,6 +21,8 @@ from gristmill.evaluation.estimates import (
 from gristmill.evaluation.exam import Sample
 
 KS = (1, 10, 100)
+MOST_SOURCES = 40
+"""Repositories that are listed one by one; more make a table that nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Score:
 
     metric: str
     part: str
-    """"" for all tasks; else a group, `clean`, `before DATE`, `after DATE`."""
+    """"" for all tasks; else a group, `not in the corpus`, `before DATE`, `after DATE`, a repository."""
     estimate: Estimate
 
 
@@ -46,14 +48,18 @@ class Result:
     sandbox: str = ""
     data: str = ""
     """Fingerprint of the tasks."""
-    hits: tuple[str, ...] = ()
-    """Tasks that were found in the training corpus."""
+    hits: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that were found in the training corpus, and where."""
     unanswered: int = 0
+    not_run: str = ""
+    """Why there is no score."""
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """Tasks whose references are known not to pass, and why."""
 
     @property
-    def main(self) -> Score:
-        """The score that the benchmark is known by."""
-        return self.scores[0]
+    def main(self) -> Score | None:
+        """The score that the benchmark is known by; None where it was not run."""
+        return self.scores[0] if self.scores else None
 
     def kinds(self) -> dict[str, int]:
         """Return how many samples failed in which way, the most frequent first."""
@@ -81,27 +87,35 @@ def result(
     samples: Sequence[Sample],
     *,
     sandbox: str = "",
-    hits: Collection[str] = (),
+    hits: Mapping[str, str] | None = None,
     newest: str = "",
 ) -> Result:
     """Count samples. `hits` are contaminated tasks; `newest` the corpus's newest revision's date."""
     names = {task.name: task for task in tasks}
+    hit = {task: where for task, where in (hits or {}).items() if task in names}
     by_task: dict[str, list[Sample]] = {}
     for one in samples:
         by_task.setdefault(one.task, []).append(one)
     scores = _passes(benchmark.metric, "", by_task)
     for name in benchmark.measures:
         values = [one.verdict.measures[name] for one in samples if name in one.verdict.measures]
-        if values:
+        if values and all(value in (0.0, 1.0) for value in values):
+            scores.append(Score(name, "", wilson(round(sum(values)), len(values))))
+        elif values:
             scores.append(Score(name, "", bootstrap_mean(values)))
-    for part, chosen in _parts(names, hits, newest).items():
+    for part, chosen in _parts(names, hit, newest).items():
         some = {task: by_task[task] for task in by_task if task in chosen}
         scores += _passes(benchmark.metric, part, some)[:1] if some else []
     return Result(
         model, benchmark.key, benchmark.title, benchmark.protocol, tuple(scores), tuple(samples),
         sandbox if benchmark.scored_by == "execution" else "", fingerprint(tasks),
-        tuple(sorted(set(hits) & set(names))), len(names) - len(by_task),
+        hit, len(names) - len(by_task), "", benchmark.exceptions,
     )  # fmt: skip
+
+
+def not_run(benchmark: Benchmark, model: str, reason: str) -> Result:
+    """Return the result of a benchmark that this machine cannot judge."""
+    return Result(model, benchmark.key, benchmark.title, benchmark.protocol, (), (), not_run=reason)
 
 
 def _passes(metric: str, part: str, by_task: Mapping[str, Sequence[Sample]]) -> list[Score]:
@@ -120,9 +134,12 @@ def _passes(metric: str, part: str, by_task: Mapping[str, Sequence[Sample]]) -> 
 
 def _parts(tasks: Mapping[str, Task], hits: Collection[str], newest: str) -> dict[str, set[str]]:
     parts: dict[str, set[str]] = {}
+    sources: dict[str, set[str]] = {}
     for name, task in tasks.items():
         if task.group:
             parts.setdefault(task.group, set()).add(name)
+        if task.source:
+            sources.setdefault(task.source, set()).add(name)
         if hits:
             parts.setdefault("in the corpus" if name in hits else "not in the corpus", set()).add(
                 name
@@ -130,6 +147,8 @@ def _parts(tasks: Mapping[str, Task], hits: Collection[str], newest: str) -> dic
         if task.date and newest:
             when = "before" if task.date <= newest else "after"
             parts.setdefault(f"{when} {newest}", set()).add(name)
+    if 1 < len(sources) <= MOST_SOURCES:
+        parts |= sources
     return dict(sorted(parts.items()))
 
 

@@ -1,4 +1,4 @@
-"""Where answers come from: our engine, an OpenAI-compatible endpoint, or a file of samples.
+"""Where answers come from: our engine, an OpenAI-compatible endpoint, a file of samples, or the references.
 
 A source is asked prompts and yields (number of the prompt, number of the sample, raw text) as they come,
 in any order. The same prompt with the same seed is the same answer alone and in any batch of our engine;
@@ -119,7 +119,9 @@ class Endpoint:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def ask(self, prompt: Prompt, seed: int = 0) -> str:
-        """Return the text of one completion. Raises GristmillError."""
+        """Return the text of one completion, or likelihoods as JSON. Raises GristmillError."""
+        if prompt.choices:
+            return json.dumps([self._likelihood(*pair) for pair in prompt.choices])
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": prompt.max_new_tokens,
@@ -140,7 +142,27 @@ class Endpoint:
             body["stop"] = [*body.get("stop", []), *family.ends][:4]
         else:
             body |= {"prompt": prompt.context + prompt.prefix, "suffix": prompt.suffix}
-        return self._post("chat/completions" if prompt.chat else "completions", body)
+        choice = self._post("chat/completions" if prompt.chat else "completions", body)
+        text = choice["message"]["content"] if "message" in choice else choice["text"]
+        return str(text or "")
+
+    def _likelihood(self, given: str, text: str) -> float:
+        """Return the logarithm of a text's probability, where the endpoint echoes a prompt's."""
+        body = {"model": self.model, "prompt": given + text, "max_tokens": 1, "echo": True,
+                "logprobs": 1, "temperature": 0.0, **dict(self.extra)}  # fmt: skip
+        found = self._post("completions", body).get("logprobs") or {}
+        values, places = found.get("token_logprobs") or [], found.get("text_offset") or []
+        chosen = [
+            value or 0.0
+            for value, at in zip(values, places, strict=False)
+            if len(given) <= at < len(given + text)
+        ]
+        if not chosen or not places or places[0] != 0:
+            raise GristmillError(
+                f"{self.base()} does not say how probable a prompt's own tokens are (echo with logprobs); "
+                "give the model's folder"
+            )
+        return float(sum(chosen))
 
     def family(self) -> Family:
         """Return the family that `fim` names. Raises RecipeError."""
@@ -148,16 +170,15 @@ class Endpoint:
             raise RecipeError(f"no FIM family '{self.fim}'; there are {', '.join(FAMILIES)}")
         return FAMILIES[self.fim]
 
-    def _post(self, path: str, body: dict[str, Any]) -> str:
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the first choice of an answer. Raises GristmillError."""
         reason = ""
         for _ in range(3):
             try:
                 answer = self.client().post(f"{self.base()}/{path}", json=body)
                 if answer.status_code < 500 and answer.status_code != 429:
                     answer.raise_for_status()
-                    choice = answer.json()["choices"][0]
-                    text = choice["message"]["content"] if "message" in choice else choice["text"]
-                    return str(text or "")
+                    return dict(answer.json()["choices"][0])
                 reason = f"HTTP {answer.status_code}"
             except httpx.HTTPStatusError as error:
                 said = error.response.text[:300]
@@ -222,6 +243,28 @@ class Samples:
             texts = self.by_task.get(tasks[task].name, [])
             if sample < len(texts):
                 yield task, sample, texts[sample]
+
+
+@dataclass(frozen=True)
+class References:
+    """The benchmark's own right answers: what can be scored at all, on this machine."""
+
+    name: str = "references"
+    identity: str = "references"
+    final: bool = True
+
+    def answers(
+        self, tasks: Sequence[Task], wanted: Sequence[tuple[int, int]], seed: int
+    ) -> Iterator[Answer]:
+        """Yield references; a task that has none is passed over."""
+        for task, sample in wanted:
+            one = tasks[task]
+            if one.prompt.choices:
+                right = one.data["right"]
+                rest = [0.0 if at == right else -1e3 for at in range(len(one.prompt.choices))]
+                yield task, sample, json.dumps(rest)
+            elif one.reference:
+                yield task, sample, one.reference
 
 
 _FINAL = ("completion", "solution", "code")

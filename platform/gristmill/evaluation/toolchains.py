@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -66,9 +66,17 @@ TOOLCHAINS = {
         Toolchain("JavaScript", "a.js", ("/usr/bin/node", "a.js"), ("node",), "nodejs", silent=True),
         Toolchain("TypeScript", "a.ts", ("/usr/bin/node", "a.js"), ("node", "tsc"), "node-typescript",
                   ("/usr/bin/tsc", "--target", "es2020", "--module", "commonjs", "a.ts")),
+        Toolchain("Python", "a.py", ("/usr/bin/python3", "-I", "a.py"), ("python3",), "python3"),
         Toolchain("Bash", "a.sh", ("/bin/bash", "a.sh"), ("bash",), "bash"),
         Toolchain("C#", "a.cs", ("/usr/bin/mono", "a.exe"), ("mcs", "mono"), "mono-mcs",
                   ("/usr/bin/mcs", "-d:DEBUG", "-out:a.exe", "a.cs"), never_says=("Fail", "Unhandled")),
+        Toolchain("Go", "a.go", ("/tmp/t",), ("go",), "golang-go",
+                  ("/usr/bin/env", "GO111MODULE=off", "GOPATH=/tmp/go", "CGO_ENABLED=0",
+                   "/usr/bin/go", "test", "-c", "-vet=off", "-o", "/tmp/t", ".")),
+        Toolchain("Rust", "a.rs", ("/tmp/a.out",), ("rustc",), "rustc",
+                  ("/usr/bin/rustc", "--edition", "2018", "--cap-lints", "allow", "-C", "opt-level=1",
+                   "-o", "/tmp/a.out",
+                   "a.rs")),
     )
 }  # fmt: skip
 
@@ -96,6 +104,42 @@ def run(
     except ProgramError as error:
         return Verdict(False, str(error), error.kind)
     return _verdict(chain, ran, mark)
+
+
+def run_inputs(
+    chain: Toolchain,
+    program: str,
+    tests: Sequence[tuple[str, str]],
+    sandbox: Sandbox,
+    same: Callable[[str, str], bool],
+    argv: Sequence[str],
+    wall_s: float = 20.0,
+) -> Verdict:
+    """Build a program, run it by `argv` on each input, and compare what it prints here, outside."""
+    lacking = chain.missing()
+    if lacking:
+        return Verdict(False, lacking, "broken")
+    try:
+        with sandbox.session("", chain.limits) as session:
+            session.files({chain.file: program})
+            if chain.build:
+                built = session.run(chain.build, wall_s=90.0)
+                if built.status != 0:
+                    return Verdict(False, (built.err or built.out)[-300:].strip(), "compile")
+            for number, (given, wanted) in enumerate(tests, 1):
+                ran = session.run(argv, given, wall_s=wall_s)
+                if ran.late:
+                    return Verdict(False, f"input {number}: time limit", "time")
+                if ran.cut or ran.status != 0:
+                    text = (ran.err or ran.out)[-300:].strip() or f"exit status {ran.status}"
+                    return Verdict(
+                        False, f"input {number}: {text}", "output" if ran.cut else "error"
+                    )
+                if not same(ran.out, wanted):
+                    return Verdict(False, f"input {number}: wrong output", "wrong")
+    except ProgramError as error:
+        return Verdict(False, str(error), error.kind)
+    return Verdict(True)
 
 
 def _verdict(chain: Toolchain, ran: Ran, mark: str) -> Verdict:

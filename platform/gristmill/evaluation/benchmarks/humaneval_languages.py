@@ -104,7 +104,7 @@ BENCHMARKS = tuple(
     Benchmark(
         f"humaneval-{short}", "deepseek", f"HumanEval, {language}", "pass@1", "execution",
         "prompt stripped, greedy, 500 new tokens, cut at the data's stop texts, built and run",
-        _load(short), _answer, _judge(short),
+        _load(short), _answer, _judge(short), missing=TOOLCHAINS[language].missing,
     )
     for short, language in LANGUAGES.items()
 )  # fmt: skip

@@ -215,15 +215,21 @@ def start(backend: Backend) -> Server:
     return Server(ours, process, threading.Lock(), json.loads(said))
 
 
-def open_sandbox(backend: backends.Name | None = None, *, warm: Sequence[str] = ()) -> Sandbox:
+def open_sandbox(
+    backend: backends.Name | None = None,
+    *,
+    warm: Sequence[str] = (),
+    packages: Path | None = None,
+) -> Sandbox:
     """Return a sandbox that was just proven to hold. Raises SandboxError with every reason against.
 
-    `backend` asks for one kind; `warm` names packages that the fork server imports before it serves.
+    `backend` asks for one kind; `warm` names packages that the fork server imports before it serves;
+    `packages` is a folder of them, shown instead of this environment's.
     """
     reasons: list[str] = []
     wanted = backends.ORDER if backend is None else (backend,)
     groups = find_groups()
-    for candidate in backends.candidates(wanted, warm, reasons):
+    for candidate in backends.candidates(wanted, warm, reasons, packages):
         sandbox = Sandbox(candidate, groups)
         try:
             problem = _prove(sandbox)

@@ -83,7 +83,9 @@ def boot(settings: dict[str, Any]) -> str:
     )
 
 
-def candidates(names: Sequence[Name], warm: Sequence[str], reasons: list[str]) -> Iterator[Backend]:
+def candidates(
+    names: Sequence[Name], warm: Sequence[str], reasons: list[str], packages: Path | None = None
+) -> Iterator[Backend]:
     """Yield the ways that this machine seems to have; say in `reasons` why others are out."""
     become: tuple[str, ...] = ()
     if os.getuid() == 0:
@@ -98,7 +100,7 @@ def candidates(names: Sequence[Name], warm: Sequence[str], reasons: list[str]) -
             raise SandboxError(
                 f"sandbox backend '{name}' is not known; there are {', '.join(makers)}"
             )
-        yield from makers[name](become, warm, reasons)
+        yield from makers[name](become, warm, reasons, packages)
 
 
 def _settings(warm: Sequence[str], packages: Sequence[str], **more: Any) -> dict[str, Any]:
@@ -120,15 +122,16 @@ def _holds(become: Sequence[str], *first: str) -> tuple[str, ...]:
 
 
 def _bubblewrap(
-    become: tuple[str, ...], warm: Sequence[str], reasons: list[str]
+    become: tuple[str, ...], warm: Sequence[str], reasons: list[str], shown: Path | None
 ) -> Iterator[Backend]:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         reasons.append("bubblewrap is not installed")
         return
     for python, root in _interpreters():
-        packages = _packages(python, bool(become))
-        settings = _settings(warm, ["/packages"] if packages else [])
+        packages = [shown.resolve()] if shown else _packages(python, bool(become))
+        place = "/packages" if shown is None else f"/packages/{packages[0].name}"
+        settings = _settings(warm, [place] if packages else [])
         argv = (*become, bubblewrap, *_mounts(root, packages))
         yield Backend("bubblewrap", _holds(become, "namespaces"), python, argv, settings, True)
         argv = (*argv, "--unshare-pid")
@@ -164,7 +167,7 @@ def _mounts(root: str | None, packages: Sequence[Path]) -> list[str]:
 
 
 def _namespaces(
-    become: tuple[str, ...], warm: Sequence[str], reasons: list[str]
+    become: tuple[str, ...], warm: Sequence[str], reasons: list[str], shown: Path | None
 ) -> Iterator[Backend]:
     from gristmill.evaluation.sandbox.inside.confine import landlock_version
 
@@ -179,12 +182,15 @@ def _namespaces(
         "--mount", "--pid", "--net", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child",
     )  # fmt: skip
     for python, root in _interpreters():
-        shown = [*folders, *([root] if root is not None else [])]
+        own = [str(shown.resolve())] if shown else []
+        places = [*folders, *([root] if root is not None else []), *own]
         holds = _holds(become, "namespaces", "landlock")
-        yield Backend("namespaces", holds, python, argv, _settings(warm, [], root=shown), True)
+        yield Backend("namespaces", holds, python, argv, _settings(warm, own, root=places), True)
 
 
-def _gvisor(become: tuple[str, ...], warm: Sequence[str], reasons: list[str]) -> Iterator[Backend]:
+def _gvisor(
+    become: tuple[str, ...], warm: Sequence[str], reasons: list[str], shown: Path | None
+) -> Iterator[Backend]:
     found = shutil.which("runsc")
     what = "is not installed" if found is None else "passes no socket on to the program it holds"
     reasons.append(f"gVisor (runsc) {what}")
