@@ -80,6 +80,14 @@ class Replica:
         """Return what the engine is doing and has done."""
         return self._host.stats()
 
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tell Serve's policy what the engine has to do (`token_scaling`)."""
+        stats = self._host.stats()
+        return {
+            "queued_tokens": float(stats.num_queued_tokens),
+            "cache_use": stats.num_held_blocks / max(stats.num_blocks, 1),
+        }
+
     async def num_held_blocks(self) -> int:
         """Return the cache blocks that requests hold now."""
         return self._host.stats().num_held_blocks
@@ -93,7 +101,14 @@ class Replica:
         follower = self._settings.follower
         folder, summary = follower.fetch(label)
         repeats, context = lookups(follower.fetch_index(label), self._settings.repeats)
-        self._host.exchange(folder, label, summary, watcher=repeats, repositories=context)
+        self._host.exchange(
+            folder,
+            label,
+            summary,
+            watcher=repeats,
+            repositories=context,
+            layout=follower.layout(label),
+        )
 
     async def _follow(self) -> None:
         """Look for another promoted version, again and again; a failed look costs nothing."""

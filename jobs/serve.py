@@ -20,13 +20,21 @@ from typing import Any
 
 import ray
 from ray import serve
-from ray.serve.config import AutoscalingConfig, HTTPOptions, ProxyLocation
+from ray.serve.config import (
+    AutoscalingConfig,
+    AutoscalingPolicy,
+    HTTPOptions,
+    ProxyLocation,
+    RequestRouterConfig,
+)
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from actors.affinity_router import AffinityRouter
 from actors.ingress import Ingress
 from actors.replica import Replica, ReplicaSettings
+from actors.token_scaling import TokenScaling
 from gristmill.artifacts import Artifact, Store
 from gristmill.corpus.sources import resolve_sources
 from gristmill.errors import ClusterError, RecipeError
@@ -122,6 +130,8 @@ def application(
         Ingress,
         name="front",
         max_ongoing_requests=1000,
+        max_surge_percent=100,  # it asks for no CPU: there is always room for both
+        health_check_period_s=section.health_s,
         graceful_shutdown_timeout_s=section.request_timeout_s,
         ray_actor_options={"num_cpus": 0, "label_selector": dict(label_selector)},
     )
@@ -138,6 +148,7 @@ def front_settings(section: ServeSection) -> FrontSettings:
         audit=section.audit,
         aliases=dict(section.aliases),
         lenient=section.lenient,
+        traces=section.traces,
     )
 
 
@@ -188,13 +199,10 @@ def _replica(
         name=model.kind,
         # the engine does admission itself, so that a full queue is a 429 in OpenAI's form
         max_ongoing_requests=section.max_batch + section.max_queued + 16,
-        autoscaling_config=AutoscalingConfig(
-            min_replicas=section.min_replicas,
-            max_replicas=section.max_replicas,
-            target_ongoing_requests=section.target_ongoing,
-            upscale_delay_s=section.upscale_delay_s,
-            downscale_delay_s=section.downscale_delay_s,
-        ),
+        autoscaling_config=_scaling(section),
+        request_router_config=_routing(section),
+        max_surge_percent=section.surge_percent,
+        health_check_period_s=section.health_s,
         graceful_shutdown_timeout_s=section.request_timeout_s,
         ray_actor_options={
             "num_cpus": section.replica_cpus,
@@ -204,6 +212,32 @@ def _replica(
     )
     bound: DeploymentHandle[Any] = deployment.bind(settings)
     return bound
+
+
+def _routing(section: ServeSection) -> RequestRouterConfig:
+    router: Any = AffinityRouter
+    fallbacks = {"num_fallback_replicas": section.max_replicas}
+    return RequestRouterConfig(request_router_class=router, request_router_kwargs=fallbacks)
+
+
+def _scaling(section: ServeSection) -> AutoscalingConfig:
+    policy: Any = AutoscalingPolicy
+    return AutoscalingConfig(
+        min_replicas=section.min_replicas,
+        max_replicas=section.max_replicas,
+        target_ongoing_requests=section.target_ongoing,
+        upscale_delay_s=section.upscale_delay_s,
+        downscale_delay_s=section.downscale_delay_s,
+        look_back_period_s=section.metrics_window_s,
+        policy=policy(
+            policy_function=TokenScaling,
+            policy_kwargs={
+                "target_queued_tokens": section.target_queued_tokens,
+                "target_ongoing": section.target_ongoing,
+                "target_cache": section.target_cache_use,
+            },
+        ),
+    )
 
 
 def _start(section: ServeSection) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from gristmill.model.config import Shape
+from gristmill.model.config import SIZES, Shape
 from gristmill.model.folder import save_model
 from gristmill.model.llama import Llama, LlamaConfig, initialize
 from gristmill.tokens.bpe import train
@@ -41,6 +41,18 @@ def tiny_model(folder: Path, *, seed: int = 0, std: float = 0.2, max_position: i
     with torch.no_grad():  # rows that no token has are never the choice, whoever computes
         model.embed_tokens.weight[tokenizer.num_tokens :] = 0
         model.lm_head.weight[tokenizer.num_tokens :] = 0
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(folder, max_position)
+    special = tokenizer.special
+    save_model(folder, model, None, bos=special.bos, eos=special.eos, pad=special.pad)
+    return folder
+
+
+def sized_model(folder: Path, size: str, *, seed: int = 1, max_position: int = 2048) -> Path:
+    """Write a random model of a named size, with the tiny one's tokenizer, and return `folder`."""
+    tokenizer = tiny_tokenizer()
+    model = Llama(LlamaConfig(SIZES[size], tokenizer.vocab_rows, max_position, 10000.0))
+    initialize(model, 0.05, seed)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(folder, max_position)
     special = tokenizer.special

@@ -4,6 +4,7 @@ Each user has a file and a place in it. A keystroke types the file's next one to
 for a completion between what is above the cursor and what follows the line. With odds of `PAUSE` the
 user waits for the answer; otherwise the next keystroke comes after a time drawn from an exponential of
 mean `TYPING_S` and leaves the request that is still open. After `LINES` lines the cursor jumps elsewhere.
+What is sent is what llama.vim sends, 256 lines above and 64 below; the server cuts it to its context.
 So prefixes grow, most requests are left early, and much of every prompt was seen before. Closed by the
 number of users, never by rate: a slow server is asked less.
 """
@@ -22,7 +23,7 @@ import httpx
 TYPING_S = 0.12
 PAUSE = 0.3
 LINES = 4
-ABOVE, BELOW = 1500, 500
+ABOVE_LINES, BELOW_LINES = 256, 64
 MAX_TOKENS = 24
 
 
@@ -37,6 +38,8 @@ class Replay:
     """Requests that were left before their end."""
     num_prompt: int = 0
     num_cached: int = 0
+    num_output: int = 0
+    """Tokens of answers that came to their end, as are the two before."""
     num_failed: int = 0
 
     @property
@@ -55,6 +58,15 @@ class Replay:
             f"prompt from the cache {100 * self.num_cached / max(self.num_prompt, 1):3.0f} %  "
             f"failed {self.num_failed}"
         )
+
+    def wasted(self, prompt: int, cached: int, output: int) -> tuple[float, float]:
+        """Return the shares of prompt and of answer tokens that were computed for answers left early.
+
+        The arguments are the engine's own counts.
+        """
+        computed = prompt - cached
+        used = self.num_prompt - self.num_cached
+        return 1 - used / max(computed, 1), 1 - self.num_output / max(output, 1)
 
 
 def replay(url: str, files: Sequence[str], *, users: int, seconds: float, **options: Any) -> Replay:
@@ -95,8 +107,7 @@ async def _user(
             at += chance.randrange(1, 6)
             if pending is not None and not pending.done():
                 pending.cancel()
-            rest = text.find("\n", at)
-            prefix, suffix = text[max(0, at - ABOVE) : at], text[rest : rest + BELOW]
+            prefix, suffix = _window(text, at)
             pending = asyncio.create_task(_ask(client, prefix, suffix, options, seen))
             if chance.random() < PAUSE:
                 await asyncio.wait([pending])
@@ -104,6 +115,13 @@ async def _user(
         if pending is not None and not pending.done():
             pending.cancel()
             await asyncio.wait([pending])
+
+
+def _window(text: str, at: int) -> tuple[str, str]:
+    """Return what an editor sends of a file: lines above the cursor, lines below its own."""
+    above = text[:at].split("\n")
+    below = text[at:].partition("\n")[2].split("\n")
+    return "\n".join(above[-ABOVE_LINES:]), "\n" + "\n".join(below[:BELOW_LINES])
 
 
 async def _ask(
@@ -124,12 +142,17 @@ async def _ask(
                 if not line.startswith("data: {"):
                     continue
                 event = json.loads(line[6:])
+                seen.num_failed += "error" in event
                 if first:
                     first = False
                     seen.first_s.append(time.monotonic() - asked_s)
-                if event.get("usage"):
-                    seen.num_prompt += event["usage"]["prompt_tokens"]
-                    seen.num_cached += event["usage"]["prompt_tokens_details"]["cached_tokens"]
+                usage = event.get("usage")
+                if usage:
+                    seen.num_prompt += usage["prompt_tokens"]
+                    seen.num_cached += usage["prompt_tokens_details"]["cached_tokens"]
+                    seen.num_output += usage["completion_tokens"]
     except asyncio.CancelledError:
         seen.num_left += 1
         raise
+    except httpx.HTTPError:
+        seen.num_failed += 1

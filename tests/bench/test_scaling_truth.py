@@ -1,8 +1,9 @@
-"""Replicas come under load and go without it, down to none and back, on real Ray Serve.
+"""Replicas come when tokens wait and go without load, down to none and back; a file stays with its replica.
 
-pytest tests/bench/test_scaling_truth.py -m truth
+pytest tests/bench/test_scaling_truth.py -m truth -s
 """
 
+import random
 import socket
 import threading
 import time
@@ -31,8 +32,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
-SCALING = """min_replicas: 0, max_replicas: 2, target_ongoing: 2.0, upscale_delay_s: 1.0,
-  downscale_delay_s: 3.0, replica_cpus: 0.1"""
+SCALING = """min_replicas: 0, max_replicas: 2, target_ongoing: 1000.0, upscale_delay_s: 1.0,
+  downscale_delay_s: 3.0, replica_cpus: 0.1, target_queued_tokens: 64, metrics_window_s: 11"""
+"""So many requests that only the tokens that wait can be the reason."""
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,14 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
     return seen
 
 
-def _ask(url: str, tokens: int) -> int:
-    asked = {"model": "made-pretrain", "prompt": "def", "max_tokens": tokens, "temperature": 1}
-    return httpx.post(f"{url}/v1/completions", json=asked, timeout=120).status_code
+def _ask(url: str, tokens: int, prompt: str = "def", **more: Any) -> dict[str, Any]:
+    asked = {"model": "made-pretrain", "prompt": prompt, "max_tokens": tokens, "temperature": 1}
+    answer = httpx.post(f"{url}/v1/completions", json={**asked, **more}, timeout=120)
+    return {**answer.json(), "status": answer.status_code}
+
+
+def _words(number: int) -> str:
+    return "".join(random.Random(number).choices("abcdefgh ", k=300))
 
 
 def test_load_brings_a_second_replica_and_quiet_ends_all(url: str) -> None:
@@ -72,18 +79,38 @@ def test_load_brings_a_second_replica_and_quiet_ends_all(url: str) -> None:
 
     def keep_asking() -> None:
         while not done.is_set():
-            statuses.append(_ask(url, 400))
+            statuses.append(_ask(url, 100, _words(len(statuses)))["status"])
 
     askers = [threading.Thread(target=keep_asking) for _ in range(8)]
     for asker in askers:
         asker.start()
+    began_s = time.monotonic()
     try:
         assert _until(lambda: _running() == 2, 300)
+        print(f"a second replica after {time.monotonic() - began_s:.0f} s of tokens that wait")
+        time.sleep(3)  # until the front knows it
+        _one_file_stays_with_one_replica(url)
     finally:
         done.set()
         for asker in askers:
             asker.join()
     assert set(statuses) == {200}
     assert _until(lambda: _running() == 0, 300)
-    assert _ask(url, 4) == 200  # the first request after that brings one back
+    time.sleep(3)
+    assert httpx.get(f"{url}/metrics").status_code == 200  # nobody has to be there for that
+    assert httpx.get(f"{url}/v1/models").status_code == 200
+    time.sleep(3)
+    assert _running() == 0
+    assert _ask(url, 4)["status"] == 200  # the first request after that brings one back
     assert _running() >= 1
+
+
+def _one_file_stays_with_one_replica(url: str) -> None:
+    cached = []
+    for number in range(12):
+        asked = {"file_path": f"file{number}.py", "suffix": "\n", "user": "me"}
+        for end in ("", "x"):  # typed on: all but the end is known where it was asked before
+            found = _ask(url, 2, _words(1000 + number) + end, anchor=True, **asked)
+        cached.append(found["usage"]["prompt_tokens_details"]["cached_tokens"])
+    print("prompt tokens known to the replica of the file:", cached)
+    assert sum(tokens > 0 for tokens in cached) >= 10  # by chance it would be 6

@@ -16,13 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gristmill.model.config import SIZES
-from gristmill.model.folder import save_model
-from gristmill.model.llama import Llama, LlamaConfig, initialize
 from gristmill.serving.exchange import Generation
 from gristmill.serving.host import HostLimits
 from tests.bench.ide_replay import replay
-from tests.model_folder import tiny_tokenizer
+from tests.model_folder import sized_model
 from tests.served_app import Served, served
 
 pytestmark = pytest.mark.truth
@@ -38,14 +35,7 @@ FILES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("mini")
-    tokenizer = tiny_tokenizer()
-    model = Llama(LlamaConfig(SIZES["mini"], tokenizer.vocab_rows, 2048, 10000.0))
-    initialize(model, 0.05, 1)
-    tokenizer.save(made, 2048)
-    special = tokenizer.special
-    save_model(made, model, None, bos=special.bos, eos=special.eos, pad=special.pad)
-    return made
+    return sized_model(tmp_path_factory.mktemp("mini"), "mini")
 
 
 @contextmanager
@@ -68,11 +58,16 @@ def test_a_keystroke_s_wait(folder: Path, tmp_path: Path, users: int) -> None:
         with _serving(folder, tmp_path / name, prefix_cache=prefix_cache) as running:
             seen = replay(running.url, FILES, users=users, seconds=SECONDS, anchor=anchor)
             found[name] = seen
-            print(seen.row(f"{users:2} users, {name}"))
             until = time.monotonic() + 10
             while running.completion.num_open and time.monotonic() < until:
                 time.sleep(0.05)
-            assert running.completion.stats().num_held_blocks == 0
+            stats = running.completion.stats()
+            prompt, output = seen.wasted(
+                stats.num_prompt_tokens, stats.num_cached_tokens, stats.num_output_tokens
+            )
+            wasted = f"wasted {100 * prompt:3.0f} % of prefill, {100 * output:3.0f} % of decode"
+            print(seen.row(f"{users:2} users, {name}"), wasted)
+            assert stats.num_held_blocks == 0
             assert seen.num_failed == 0
     if users == 1:
         ratio = found["prefix cache, anchored hole"].p50_ms / found["no prefix cache"].p50_ms

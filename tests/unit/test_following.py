@@ -4,6 +4,7 @@ import pytest
 
 from gristmill.errors import StoreError
 from gristmill.serving.following import Follower
+from gristmill.serving.rendering import Layout
 from gristmill.tags import promote
 from tests.served_store import served_store
 
@@ -20,6 +21,7 @@ def test_the_promoted_version_is_wanted_and_fetched(tmp_path: Path):
     folder, summary = follower.fetch(new.label)
     assert (folder / "model.safetensors").is_file()
     assert (summary["repositories"], summary["complete"]) == (1, True)
+    assert follower.layout(new.label) == Layout()
     assert follower.lineage(new.label)["repositories"][0]["repository"] == "idna"
     promote(store, old.label, "test")
     assert follower.wanted() == old.label

@@ -1,6 +1,8 @@
 """What a completion service adds to a protocol: scores, rules, the anchored hole, context, sources."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gristmill.serving.access import Key, digest
+from gristmill.serving.front import _of_key
+from gristmill.serving.protocols import CompletionBody, read
 from gristmill.serving.provenance import Index, Watcher
 from gristmill.serving.repositories import Repositories
 from tests.made_index import document, write_provenance, write_repository
@@ -127,6 +132,43 @@ def test_context_of_a_repository_leads_the_prompt(client):
         assert refused.status_code == 400
         assert refused.json()["error"]["code"] == "unknown_repository"
     assert client.post("/v1/context", json=asked).status_code == 400
+
+
+def test_tabby_s_git_url_leads_to_the_index_where_there_is_one(client):
+    def num_prompt(**segments: Any) -> int:
+        given = {"prefix": PREFIX, "suffix": "\n", "filepath": "main.py", **segments}
+        said = client.post("/v1/completions", json={"segments": given, "temperature": 0}).json()
+        return int(said["usage"]["prompt_tokens"])
+
+    plain = num_prompt()
+    assert num_prompt(git_url="https://git.example/acme/shop.git") > plain
+    assert num_prompt(git_url="https://git.example/acme/nowhere.git") == plain
+
+
+def test_a_client_that_leaves_while_it_sends_is_no_failure(endpoint, caplog):
+    host, port = endpoint.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        time.sleep(0.1)
+    seen = 'gristmill_calls_total{model_name="",path="/v1/completions",status="499"}'
+    until = time.monotonic() + 10
+    while seen not in (text := httpx.get(f"{endpoint.url}/metrics").text):
+        assert time.monotonic() < until, text
+        time.sleep(0.05)
+    assert [record.levelname for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_key", "found"), [(0, 0, 0), (7, 0, 7), (-7, 0, 0), (-7, -9, -7), (-9, -7, -7)]
+)
+def test_a_request_is_as_important_as_its_key_may_be_and_is_its_user_s(asked, of_key, found):
+    body = read(CompletionBody, {"prompt": "x", "priority": asked})
+    key = Key("alice", digest("a"), priority=of_key)
+    told = _of_key(body.generation(), key, 3.0)
+    assert (told.priority, told.user, told.timeout_s) == (found, "alice", 3.0)
+    assert _of_key(body.generation(), None, None).priority == asked
+    named = read(CompletionBody, {"prompt": "x", "user": "bob"})
+    assert _of_key(named.generation(), key, None).user == "bob"
 
 
 def test_stop_tokens_least_lengths_and_names_that_are_not_carried_out(client):

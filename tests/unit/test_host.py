@@ -90,3 +90,27 @@ def test_a_model_that_is_not_there_yet_says_so():
     host.close()
     assert isinstance(found[0], Refusal)
     assert found[0].status == 503
+
+
+def test_a_more_important_request_comes_first(folders):
+    limits = HostLimits(max_batch=1, max_queued=16, cache_tokens=4096, threads=1)
+    made = ModelHost("tiny", "completion", limits)
+    made.exchange(folders[0], "tiny@1")
+    done: list[int] = []
+
+    async def ask(priority: int) -> None:
+        await _ask(made, prompts=((5, 6),), max_tokens=1, priority=priority)
+        done.append(priority)
+
+    async def run() -> None:
+        busy = made.answer(Generation(prompts=((5, 6, 7),), max_tokens=90, num_choices=8))
+        await anext(busy)
+        waiting = [asyncio.create_task(ask(priority)) for priority in (5, 0, -5)]
+        await asyncio.gather(*waiting)
+        await busy.aclose()
+
+    try:
+        asyncio.run(run())
+    finally:
+        made.close()
+    assert done == [-5, 0, 5]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from gristmill.serving.exchange import Rules
 from gristmill.serving.llamacpp import InfillBody, NativeBody
 from tests.served_app import Served, served
 
@@ -39,7 +40,8 @@ def test_infill_is_openai_s_suffix_by_another_name(client: httpx.Client) -> None
 
 def test_llama_vim_can_read_the_answer(client: httpx.Client) -> None:
     fields = ["content", "timings/prompt_n", "timings/predicted_ms", "truncated", "no/such"]
-    answer = client.post("/infill", json={**HOLE, **PLAIN, "response_fields": fields})
+    sent = {"model": "", "n_indent": 4, "id_slot": 0, "cache_prompt": True, "t_max_prompt_ms": 500}
+    answer = client.post("/infill", json={**HOLE, **PLAIN, **sent, "response_fields": fields})
     assert re.match(r"^\s*\{", answer.text) and re.search(r'"content"\s*:"', answer.text)
     assert "\n" not in answer.text
     assert set(answer.json()) == set(fields[:-1])
@@ -155,3 +157,11 @@ def test_the_sampler_chain_says_which_limits_count() -> None:
     assert (asked.top_k, asked.top_p, asked.min_p) == (40, 1.0, 0.0)
     asked = NativeBody(prompt=[1, 2]).generation()
     assert (asked.prompts, asked.top_p, asked.min_p, asked.seed) == (((1, 2),), 0.95, 0.05, None)
+
+
+def test_the_least_indentation_is_a_rule_with_and_without_the_others() -> None:
+    alone = InfillBody(input_prefix="a", input_suffix="b", n_indent=4, code_rules=False)
+    beside = InfillBody(input_prefix="a", input_suffix="b", n_indent=4)
+    assert alone.generation().rules == Rules("block", False, False, False, False, 4)
+    assert beside.generation().rules == Rules(least_indent=4)
+    assert NativeBody(prompt="a").generation().rules is None

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from gristmill.errors import RequestError
 from gristmill.serving.exchange import Generation
-from gristmill.serving.rendering import cut, render
-from gristmill.tokens.fim import infill_prompt
+from gristmill.serving.rendering import Layout, cut, echo_span, render
+from gristmill.tokens.config import Fim
+from gristmill.tokens.fim import infill_prompt, repository_prompt
 from gristmill.tokens.special import SPECIAL
 from tests.model_folder import tiny_tokenizer
 
@@ -48,19 +49,62 @@ def test_a_chat_ends_where_its_answer_begins():
     assert TOKENIZER.decode(ids).endswith("### Instruction:\nhi\n### Response:\n")
 
 
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(8, 80))
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 80))
 @settings(max_examples=80, deadline=None)
-def test_a_cut_prompt_keeps_what_is_nearest_to_the_hole(num_prefix, num_suffix, keep):
+def test_a_cut_prompt_keeps_what_is_nearest_to_the_hole(num_prefix, num_suffix, room):
     prefix, suffix = list(range(100, 100 + num_prefix)), list(range(200, 200 + num_suffix))
-    whole = [IDS.bos, IDS.fim_begin, *prefix, IDS.fim_hole, *suffix, IDS.fim_end]
-    short = cut(whole, IDS.fim_begin, IDS.fim_hole, keep)
-    at = short.index(IDS.fim_hole)
-    assert len(short) == min(keep, len(whole))
-    assert short[2:at] == prefix[num_prefix - (at - 2) :]
-    assert short[at + 1 : -1] == suffix[: len(short) - at - 2]
-    assert (short[0], short[1], short[-1]) == (IDS.bos, IDS.fim_begin, IDS.fim_end)
-    if len(whole) > keep and num_suffix >= keep:
-        assert len(short) - at - 2 >= (keep - 4) // 4
+    before, after = cut(prefix, suffix, room)
+    assert len(before) + len(after) == min(room, num_prefix + num_suffix)
+    assert before == prefix[num_prefix - len(before) :] and after == suffix[: len(after)]
+    if num_prefix + num_suffix > room and num_suffix >= room:
+        assert len(after) >= room // 4
+
+
+@pytest.mark.parametrize("mode", ["psm", "spm", "spm_plain"])
+def test_a_model_is_asked_as_it_was_trained(mode):
+    layout = Layout(mode)
+    asked = Generation(prompts=("def a",), suffix="b")
+    assert render(TOKENIZER, asked, 500, layout) == [
+        infill_prompt(TOKENIZER, "def a", "b", mode=mode)
+    ]
+    (ids,) = render(TOKENIZER, asked, 500, layout)
+    start, end = echo_span(TOKENIZER, ids, True, layout)
+    assert TOKENIZER.decode(ids[start:end]) == "def a"
+    typed = Generation(prompts=("x\ndef a",), suffix="b", anchored=True)
+    (forced,) = render(TOKENIZER, typed, 500, layout)
+    whole = mode == "spm"
+    plain = infill_prompt(TOKENIZER, "x\ndef a" if whole else "x\n", "b", mode=mode)
+    assert forced == [*plain, *([] if whole else TOKENIZER.encode("def a"))]
+    short = Generation(prompts=("p" * 90,), suffix="s" * 90, keep_tokens=30)
+    (few,) = render(TOKENIZER, short, 500, layout)
+    assert len(few) == 30 and {IDS.fim_begin, IDS.fim_hole, IDS.fim_end} < set(few)
+
+
+def test_other_files_lead_as_in_training():
+    asked = Generation(
+        prompts=("def a",), suffix="b", file_path="a.py", repository="shop",
+        extra=(("x.py", "x = 1\n"), ("y.py", "y = 2")),
+    )  # fmt: skip
+    files = ["# x.py\nx = 1\n", "# y.py\ny = 2\n"]
+    parted = repository_prompt(TOKENIZER, "shop", files, "def a", "b", context="# a.py\n")
+    assert render(TOKENIZER, asked, 500, Layout(files="last")) == [parted]
+    (ids,) = render(TOKENIZER, asked, 500)
+    assert IDS.file_sep not in ids
+    assert TOKENIZER.decode(ids) == "".join(files) + "# a.py\ndef ab"
+    room = len(parted) - 1
+    (fewer,) = render(TOKENIZER, asked, room, Layout(files="last"))
+    assert fewer == repository_prompt(
+        TOKENIZER, "shop", files[1:], "def a", "b", context="# a.py\n"
+    )
+    alone = infill_prompt(TOKENIZER, "def a", "b", context="# a.py\n")
+    assert render(TOKENIZER, asked, len(alone), Layout(files="last")) == [alone]
+
+
+def test_a_layout_is_what_the_recipe_says_of_fim():
+    assert Layout.of(Fim()) == Layout()
+    assert Layout.of(Fim(spm_share=1.0, files="last")) == Layout("spm", "last")
+    assert Layout.of(Fim(spm_share=0.9, spm_form="plain")) == Layout("spm_plain")
+    assert Layout.of(Fim(mode="msp")) == Layout()
 
 
 def test_a_plain_prompt_is_cut_at_its_beginning():

@@ -55,3 +55,18 @@ def test_an_unknown_repository_is_refused_by_name(repositories):
     with pytest.raises(RequestError, match="repository 'nowhere'") as caught:
         repositories.extra(Generation(prompts=("x",), repository="nowhere"))
     assert caught.value.code == "unknown_repository"
+
+
+def test_a_git_url_leads_to_its_repository_however_the_index_calls_it(tmp_path):
+    for name in ("shop", "acme/tools", "acme-site"):
+        known = Repositories(write_repository(tmp_path / name, name, {"a.py": "x = 1\n"}, {}))
+        end = "shop" if name == "shop" else "tools" if name == "acme/tools" else "site"
+        for url in (
+            f"https://git.example/acme/{end}.git",
+            f"https://me:secret@git.example:8443/Acme/{end}/",
+            f"git@git.example:acme/{end}.git",
+            f"ssh://git@git.example/acme/{end}",
+        ):
+            assert known.of_url(url) == name, url
+        assert known.of_url("https://git.example/acme/other") is None
+    assert Repositories(tmp_path / "shop").of_url("") is None

@@ -106,3 +106,17 @@ def test_what_is_shown_does_not_depend_on_the_pieces(prefix, suffix, answer, cut
     assert shown_by(ALL, prefix, suffix, pieces) == whole
     assert "".join(whole.split()) in "".join(answer.split()) or not whole
     assert whole == whole.rstrip() or not whole.strip()
+
+
+@pytest.mark.parametrize(
+    ("least", "answer", "shown"),
+    [
+        (4, "x = 1\n    y = 2\n  z = 3\n", "x = 1\n    y = 2"),
+        (4, "x = 1\n\n    y = 2\n", "x = 1\n\n    y = 2"),
+        (1, "x = 1\n\ty = 2\nz = 3", "x = 1\n\ty = 2"),
+        (0, "x = 1\nz = 3\n", "x = 1\nz = 3"),
+    ],
+)
+def test_a_least_indentation_holds_for_further_lines(least, answer, shown):
+    rules = Rules("block", False, False, False, False, least)
+    assert shown_by(rules, "def f():\n    ", "\n", [answer]) == shown

@@ -3,7 +3,7 @@
 A keys file is YAML, a list; a key is given in the clear or, better, as its SHA-256:
 
     - {name: alice, sha256: 9f86d0...}
-    - {name: ci, key: gm-7c1f..., requests_per_minute: 60, tokens_per_minute: 20000, concurrent: 4}
+    - {name: ci, key: gm-7c1f..., requests_per_minute: 60, tokens_per_minute: 20000, concurrent: 4, priority: 5}
 
 Only digests leave this module, so a key is in no record, no log and no other process. Without keys
 everybody may ask. Limits are buckets that fill evenly, one set in each front; tokens are taken when they
@@ -29,6 +29,7 @@ Audit = Literal["none", "requests", "texts"]
 OPEN_PATHS = frozenset({"/", "/health", "/v1/health", "/metrics", "/openapi.json"})
 """Answered without a key: they say nothing of anybody's code."""
 MINUTE_S = 60.0
+MAX_PRIORITY = 1000
 
 
 class KeyEntry(Section):
@@ -41,6 +42,8 @@ class KeyEntry(Section):
     tokens_per_minute: float | None = Field(None, gt=0)
     """Of prompts and answers together."""
     concurrent: int | None = Field(None, ge=1)
+    priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
+    """The most important that its requests can be; lower comes first."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -58,6 +61,7 @@ class Key:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     concurrent: int | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class FrontSettings:
     """Other names that clients may use, each for a served model or a kind."""
     lenient: bool = False
     """Ignore fields that are not carried out, and name them in `X-Gristmill-Ignored`."""
+    traces: str | None = None
+    """Where spans go: an OTLP collector over HTTP; None makes none."""
 
 
 def digest(key: str) -> str:
@@ -112,6 +118,7 @@ def _key(entry: KeyEntry) -> Key:
         entry.requests_per_minute,
         entry.tokens_per_minute,
         entry.concurrent,
+        entry.priority,
     )
 
 

@@ -34,8 +34,11 @@ from gristmill.serving.front import Front, json_response
 from gristmill.serving.metrics import Metrics
 from gristmill.serving.refusals import body_of, headers_of, told
 from gristmill.serving.schema import openapi
+from gristmill.serving.traces import Traces
 
 GET, POST = ["GET"], ["POST"]
+UNTRACED = frozenset({"/health", "/metrics"})
+"""What machines ask every few seconds."""
 
 
 def build_app(backend: Backend, settings: FrontSettings | None = None) -> FastAPI:
@@ -81,13 +84,16 @@ def build_app(backend: Backend, settings: FrontSettings | None = None) -> FastAP
     app.add_exception_handler(GristmillError, _refused)
     app.add_exception_handler(HTTPException, _unknown_path)
     app.add_exception_handler(Exception, _refused)
-    app.add_middleware(Door, settings=settings, closed=_closing(metrics))
+    traces = Traces.to(settings.traces) if settings.traces else None
+    app.add_middleware(Door, settings=settings, closed=_closing(metrics, traces))
     return app
 
 
-def _closing(metrics: Metrics) -> Callable[[Call], None]:
+def _closing(metrics: Metrics, traces: Traces | None) -> Callable[[Call], None]:
     def closed(call: Call) -> None:
         metrics.record(call)
+        if traces is not None and call.path not in UNTRACED:
+            traces.record(call)
         if call.status in (401, 413, 429, 503):
             metrics.refused(
                 call.model, {401: "key", 413: "size", 429: "load"}.get(call.status, "down")

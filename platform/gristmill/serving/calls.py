@@ -48,6 +48,8 @@ class Call:
     sources: list[str] = field(default_factory=list)
     ignored: tuple[str, ...] = ()
     """Fields that a lenient front left out."""
+    traceparent: str | None = None
+    """The span of the client's that the call belongs to, as W3C writes it."""
     _seen: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     @property

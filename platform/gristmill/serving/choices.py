@@ -15,7 +15,7 @@ from gristmill.inference.engine import Delta
 from gristmill.inference.sampling import TokenLogprob
 from gristmill.serving.exchange import Generation, Piece, ShownLogprob
 from gristmill.serving.provenance import Watch, Watcher
-from gristmill.serving.rendering import echo_span, language_of_request
+from gristmill.serving.rendering import PAPER, Layout, echo_span, language_of_request
 from gristmill.serving.shaping import Shaper
 from gristmill.tokens.tokenizer import Tokenizer
 
@@ -29,11 +29,13 @@ class Choices:
         prompts: Sequence[Sequence[int]],
         tokenizer: Tokenizer,
         watcher: Watcher | None = None,
+        layout: Layout = PAPER,
     ) -> None:
-        """`prompts` are the rendered ones, in the request's order."""
+        """`prompts` are the rendered ones, in the request's order, in this layout."""
         self._asked = generation
         self._tokenizer = tokenizer
         self._prompts = prompts
+        self._layout = layout
         num = len(prompts) * generation.num_choices
         self._open = set(range(num))
         self._began: dict[int, float] = {}
@@ -93,7 +95,7 @@ class Choices:
         if self._asked.logprobs is None:
             return replace(piece, text=text + piece.text)
         ids = self._prompts[which]
-        start, end = echo_span(self._tokenizer, ids, self._asked.suffix is not None)
+        start, end = echo_span(self._tokenizer, ids, self._asked.suffix is not None, self._layout)
         known = (None, *delta.prompt_logprobs)[start:end]
         shown = [
             ShownLogprob(self._token(token), None, ()) if found is None else self._shown(found)

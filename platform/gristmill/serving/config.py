@@ -22,6 +22,12 @@ class ServeSection(Section):
     max_replicas: int = Field(2, ge=1)
     target_ongoing: float = Field(8.0, gt=0)
     """Requests a replica should have at once; more of them start another replica."""
+    target_queued_tokens: int = Field(4096, ge=1)
+    """Prompt tokens that may wait in a replica to be computed; more of them start another one."""
+    target_cache_use: float = Field(0.8, gt=0, le=1)
+    """Share of a replica's cache that requests may hold; more of it starts another one."""
+    metrics_window_s: float = Field(30.0, gt=10)
+    """Over how long these three are averaged."""
     upscale_delay_s: float = Field(15.0, ge=0)
     downscale_delay_s: float = Field(120.0, ge=0)
     max_batch: int = Field(16, ge=1)
@@ -43,6 +49,13 @@ class ServeSection(Section):
     """Let requests in by their prompts' size; one may be thrown back to wait when the cache is full."""
     draft_tokens: int = Field(4, ge=0, le=16)
     """Most tokens guessed from the prompt in a step; answers stay the same, 0 guesses none."""
+    surge_percent: int = Field(100, ge=0, le=100)
+    """Replicas that may come up beside the old ones while another version is served, of a hundred.
+
+    0 ends the old ones first: for pools whose machines have no room for both.
+    """
+    health_s: float = Field(3.0, gt=0)
+    """Seconds between looks at a replica; one that is gone is replaced."""
     threads: int = Field(1, ge=1)
     """CPU threads of a replica's engine; leave a core to Ray."""
     replica_cpus: float = Field(0.5, ge=0)
@@ -58,6 +71,8 @@ class ServeSection(Section):
     """Origins whose pages may ask: `*`, `localhost`, or whole origins."""
     audit: Literal["none", "requests", "texts"] = "none"
     """`requests` logs who asked what, without code; `texts` logs prompts and answers too."""
+    traces: str | None = Field(None, pattern=r"^https?://")
+    """An OpenTelemetry collector's address for traces over HTTP, `http://host:4318/v1/traces`; none without."""
     aliases: dict[str, str] = Field(default_factory=dict)
     """Other names that clients may use, each for a model's id or for `completion` or `chat`."""
     lenient: bool = False

@@ -45,6 +45,7 @@ class Door:
         headers = Headers(scope=scope)
         call = Call(scope["method"], scope["path"])
         call.number = (headers.get("x-request-id") or call.number)[:80]
+        call.traceparent = headers.get("traceparent")
         scope.setdefault("state", {})["call"] = call
         origin = self._allowed(headers.get("origin"))
         answer = _Answer(send, call, origin)

@@ -97,6 +97,7 @@ class Segments(BaseModel):
     prefix: str
     suffix: str | None = None
     filepath: str | None = Field(None, max_length=400)
+    git_url: str | None = None
     declarations: list[Snippet] | None = None
     relevant_snippets_from_changed_files: list[Snippet] | None = None
     relevant_snippets_from_recently_opened_files: list[Snippet] | None = None
@@ -109,6 +110,7 @@ class TabbyBody(EditorOptions):
     neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"mode": (None, "standard")}
 
     segments: Segments
+    user: str | None = None
     temperature: float | None = Field(None, ge=0)
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
 
@@ -132,6 +134,8 @@ class TabbyBody(EditorOptions):
             temperature=TABBY_TEMPERATURE if self.temperature is None else self.temperature,
             seed=self.seed,
             keep_tokens=-1,
+            git_url=asked.git_url,
+            user=self.user,
             **{**self.editing(rules=True), "file_path": asked.filepath or self.file_path},
         )
 

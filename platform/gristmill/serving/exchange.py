@@ -31,6 +31,8 @@ class Rules:
     """End where something new begins at the left edge, by the language's words."""
     repeats: bool = True
     """End where a line is written again and again."""
+    least_indent: int = 0
+    """End before a further line that begins with fewer blanks."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,16 @@ class Generation:
     """Of the file, where its path does not say it."""
     repository: str | None = None
     """Whose index gives other files; see `recent` and `index`."""
+    git_url: str | None = None
+    """Where the file's repository comes from: its index is used if there is one, nothing is refused."""
     recent: tuple[str, ...] = ()
     """Paths opened lately, the last one first; they come into the context after declarations."""
     ignore_eos: bool = False
     """Go on to `max_tokens` whatever token comes; for measuring."""
+    priority: int = 0
+    """Lower comes first, as in vLLM."""
+    user: str | None = None
+    """Who asks: what one user asks goes to one replica where that can be."""
     keep_tokens: int | None = None
     """Cut a longer prompt to this many tokens, -1: to what fits; None: a longer one is refused."""
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from gristmill.artifacts import Artifact, Store
 from gristmill.lineage import walk_back
+from gristmill.serving.rendering import PAPER, Layout
 from gristmill.tags import promoted
+from gristmill.tokens.config import Fim
 
 MODEL_FOLDER = "model"
 
@@ -61,6 +63,16 @@ class Follower:
                 target = self.cache / record.name / record.version
                 return target if target.is_dir() else artifact.storage.download("", target)
         return None
+
+    def layout(self, label: str) -> Layout:
+        """Return how a version was trained to infill, by the tokens it was made from. Raises StoreError."""
+        store = Store.open(self.store_url)
+        for ancestor in walk_back(store, store.get(label)).ancestors:
+            if ancestor.reference.stage == "tokens" and ancestor.artifact is not None:
+                fim = ancestor.artifact.record.config.get("fim") or {}
+                known = {name: fim[name] for name in Fim.model_fields if name in fim}
+                return Layout.of(Fim.model_validate(known))
+        return PAPER
 
     def lineage(self, label: str) -> Mapping[str, Any]:
         """Return all that a version was made from. Raises StoreError."""

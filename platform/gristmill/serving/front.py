@@ -17,10 +17,11 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from gristmill.errors import RequestError
 from gristmill.serving import llamacpp
-from gristmill.serving.access import FrontSettings
+from gristmill.serving.access import FrontSettings, Key
 from gristmill.serving.answers import (
     Answer,
     ChatAnswer,
@@ -40,7 +41,7 @@ from gristmill.serving.editors import (
     TabbyEvent,
     tabby_health,
 )
-from gristmill.serving.exchange import Backend, Kind, ModelCard, Piece, Refusal, Source
+from gristmill.serving.exchange import Backend, Generation, Kind, ModelCard, Piece, Refusal, Source
 from gristmill.serving.metrics import CONTENT_TYPE, Metrics
 from gristmill.serving.protocols import (
     Asked,
@@ -192,7 +193,7 @@ class Front:
     ) -> Response:
         call = call_of(request)
         call.model, call.label = card.name, card.label
-        call.generation = replace(body.generation(), timeout_s=_deadline(request))
+        call.generation = _of_key(body.generation(), call.key, _deadline(request))
         pieces = self.backend.generate(card.name, call.generation)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(aclosing(pieces))
@@ -214,7 +215,7 @@ class Front:
     async def _card(self, name: str | None, kind: Kind | None) -> ModelCard:
         """Return the model asked for: by its id, by `artifact@version`, or the default of a kind."""
         cards = await self.backend.cards()
-        asked = name
+        asked = name = name or None  # llama.vim sends an empty one where none is set
         if name is not None and name in self.settings.aliases:
             name = self.settings.aliases[name]
             if name in ("completion", "chat"):
@@ -247,10 +248,13 @@ class Front:
         if length.isdecimal() and int(length[:20]) > limit:
             raise _too_large(limit)
         body = bytearray()
-        async for part in request.stream():
-            body += part  # counted as it comes: a body is never held beyond the limit
-            if len(body) > limit:
-                raise _too_large(limit)
+        try:
+            async for part in request.stream():
+                body += part  # counted as it comes: a body is never held beyond the limit
+                if len(body) > limit:
+                    raise _too_large(limit)
+        except ClientDisconnect as error:
+            raise RequestError("the client left before its body had come", status=499) from error
         try:
             return json.loads(body, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
@@ -291,6 +295,14 @@ def _piece(item: Piece | Refusal) -> Piece:
     if isinstance(item, Refusal):
         raise item.error()
     return item
+
+
+def _of_key(asked: Generation, key: Key | None, timeout_s: float | None) -> Generation:
+    """Return the request with what its key says of it: who asks, and how important that can be."""
+    if key is None:
+        return replace(asked, timeout_s=timeout_s)
+    user, priority = asked.user or key.name, max(asked.priority, key.priority)
+    return replace(asked, timeout_s=timeout_s, user=user, priority=priority)
 
 
 def _deadline(request: Request) -> float | None:

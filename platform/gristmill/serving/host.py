@@ -27,7 +27,7 @@ from gristmill.inference.stats import EngineStats
 from gristmill.serving.choices import Choices
 from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
 from gristmill.serving.provenance import Watcher
-from gristmill.serving.rendering import check_ids, render
+from gristmill.serving.rendering import PAPER, Layout, check_ids, render
 from gristmill.serving.repositories import Repositories
 from gristmill.tokens.tokenizer import Tokenizer
 
@@ -66,6 +66,7 @@ class _Loaded:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     watcher: Watcher | None = None
     repositories: Repositories | None = None
+    layout: Layout = PAPER
 
 
 class ModelHost:
@@ -87,10 +88,12 @@ class ModelHost:
         *,
         watcher: Watcher | None = None,
         repositories: Repositories | None = None,
+        layout: Layout = PAPER,
     ) -> None:
         """Load a model folder and make it current; slow, call it in a thread. Raises ModelError.
 
-        `watcher` looks for text of the training corpus, `repositories` give context.
+        `watcher` looks for text of the training corpus, `repositories` give context, `layout` is how
+        the model was trained to infill.
         """
         engine = TorchEngine.from_folder(
             folder,
@@ -106,7 +109,7 @@ class ModelHost:
         tokenizer = Tokenizer.load(folder)
         created_s = int(time.time())
         self._current = _Loaded(
-            label, tokenizer, engine, created_s, lineage or {}, watcher, repositories
+            label, tokenizer, engine, created_s, lineage or {}, watcher, repositories, layout
         )
 
     def close(self) -> None:
@@ -164,12 +167,13 @@ class ModelHost:
         limit_s = min(self.limits.timeout_s, generation.timeout_s or self.limits.timeout_s)
         deadline = asyncio.get_running_loop().time() + limit_s
         loaded = self._loaded
+        generation = _placed(loaded, generation)
         if generation.repository is not None:
             extra = await asyncio.to_thread(_context, loaded, generation)
             generation = replace(generation, extra=(*extra, *generation.extra))
         params = self._params(loaded, generation)
         room = loaded.engine.max_position - params.max_tokens
-        prompts = render(loaded.tokenizer, generation, room)
+        prompts = render(loaded.tokenizer, generation, room, loaded.layout)
         seed = secrets.randbits(48) if generation.seed is None else generation.seed
         asked = [
             (tokens, replace(_fitted(params, tokens, generation, loaded), seed=seed + choice))
@@ -178,7 +182,7 @@ class ModelHost:
         ]
         self._check_room(len(asked))
         self._num_open += len(asked)
-        choices = Choices(generation, prompts, loaded.tokenizer, loaded.watcher)
+        choices = Choices(generation, prompts, loaded.tokenizer, loaded.watcher, loaded.layout)
         try:
             async with aclosing(self._loop.stream(loaded.engine, asked)) as stream:
                 while choices.has_open:
@@ -200,7 +204,7 @@ class ModelHost:
     def context(self, generation: Generation) -> Sequence[tuple[str, str]] | Refusal:
         """Return the other files that a request would be given."""
         try:
-            return _context(self._loaded, generation)
+            return _context(self._loaded, _placed(self._loaded, generation))
         except RequestError as error:
             return Refusal.of(error)
 
@@ -243,6 +247,7 @@ class ModelHost:
             min_tokens=generation.min_tokens,
             logprobs=generation.logprobs,
             prompt_logprobs=generation.echo and generation.logprobs is not None,
+            priority=-generation.priority,
         )
 
     def _check_room(self, num_asked: int) -> None:
@@ -271,6 +276,13 @@ def _fitted(
     if generation.max_tokens is not None or left < 1:
         return params
     return replace(params, max_tokens=min(params.max_tokens, left))
+
+
+def _placed(loaded: _Loaded, generation: Generation) -> Generation:
+    """Return the request with the repository that its git URL is of, where the index has it."""
+    if generation.repository is None and generation.git_url and loaded.repositories is not None:
+        return replace(generation, repository=loaded.repositories.of_url(generation.git_url))
+    return generation
 
 
 def _context(loaded: _Loaded, generation: Generation) -> tuple[tuple[str, str], ...]:

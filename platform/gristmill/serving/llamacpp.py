@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from gristmill.errors import RequestError
 from gristmill.serving.answers import frame, sources_of
-from gristmill.serving.exchange import Generation, ModelCard, Piece
+from gristmill.serving.exchange import Generation, ModelCard, Piece, Rules
 from gristmill.serving.options import EditorOptions
 from gristmill.serving.protocols import MAX_CHOICES, MAX_STOPS
 
@@ -63,7 +63,6 @@ class _Options(EditorOptions):
         "dry_multiplier": (0, None),
         "xtc_probability": (0, None),
         "dynatemp_range": (0, None),
-        "n_indent": (0, None),
         "return_tokens": (False, None),
         "image_data": ([], None),
     }
@@ -79,6 +78,8 @@ class _Options(EditorOptions):
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: _Bias = Field(default_factory=list)
+    n_indent: int = Field(0, ge=0)
+    """The answer ends before a further line with fewer blanks at its start."""
     samplers: list[str] | None = None
     ignore_eos: bool = False
     seed: int = Field(-1, ge=-(2**63), lt=2**64)
@@ -101,6 +102,14 @@ class _Options(EditorOptions):
     def counts_usage(self) -> bool:
         """Say whether a stream ends with a chunk of usage; here the last frame tells it."""
         return False
+
+    def shaped(self, *, rules: bool) -> dict[str, Any]:
+        """Return what `editing` does, with the least indentation among the rules."""
+        found = self.editing(rules=rules)
+        if self.n_indent:
+            given = found["rules"] or Rules("block", False, False, False, False)
+            found["rules"] = replace(given, least_indent=self.n_indent)
+        return found
 
     def options(self) -> dict[str, Any]:
         """Return the fields of a `Generation` that both routes share."""
@@ -140,7 +149,7 @@ class InfillBody(_Options):
             suffix=self.input_suffix,
             extra=tuple((extra.filename, extra.text) for extra in self.input_extra),
             **self.options(),
-            **self.editing(rules=True),
+            **self.shaped(rules=True),
         )
 
 
@@ -174,7 +183,7 @@ class NativeBody(_Options):
                 "answers; send them in several requests",
                 param="prompt",
             )
-        return Generation(prompts=prompts, **self.options(), **self.editing(rules=False))
+        return Generation(prompts=prompts, **self.options(), **self.shaped(rules=False))
 
     def _prompts(self) -> tuple[str | tuple[int, ...], ...]:
         given = self.prompt
@@ -289,7 +298,7 @@ class NativeAnswer:
     def _settings(self) -> dict[str, Any]:
         names = (
             "n_predict seed temperature top_k top_p min_p repeat_penalty presence_penalty "
-            "frequency_penalty stop stream samplers"
+            "frequency_penalty stop stream n_indent samplers"
         )
         return {name: getattr(self.body_, name) for name in names.split()}
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gristmill.errors import RequestError
+from gristmill.serving.access import MAX_PRIORITY
 from gristmill.serving.exchange import Generation
 from gristmill.serving.options import EditorOptions
 
@@ -84,6 +85,9 @@ class _Body(BaseModel):
     stop_token_ids: _Ids | None = Field(None, max_length=MAX_STOPS)
     min_tokens: int | None = Field(None, ge=0)
     ignore_eos: bool | None = None
+    user: str | None = None
+    priority: Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] | None = None
+    """Lower comes first, as in vLLM."""
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
@@ -122,6 +126,8 @@ class _Body(BaseModel):
             "stop_ids": tuple(self.stop_token_ids or ()),
             "min_tokens": self.min_tokens or 0,
             "ignore_eos": bool(self.ignore_eos),
+            "user": self.user or None,
+            "priority": self.priority or 0,
         }
 
 

@@ -4,25 +4,51 @@ With a suffix the prompt is infilled: both texts are taken literally, so a file 
 text cannot break the prompt. Without one, special tokens written in the prompt are meant (editors that
 lay out FIM themselves send them so), and bos leads unless the prompt brings it. A file path leads the
 text as the comment that training puts above every file. Other files of the repository lead both.
+A model is asked in the layout that it was trained in (`Layout`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from gristmill.corpus.languages import comment_line, language_of
 from gristmill.errors import RequestError
 from gristmill.serving.exchange import Generation
 from gristmill.tokens.chat import chat_prompt
-from gristmill.tokens.fim import infill_prompt
+from gristmill.tokens.config import Fim
+from gristmill.tokens.fim import Split, lay_out
 from gristmill.tokens.tokenizer import Tokenizer
 
 SUFFIX_SHARE = 4
 """Where an infilling prompt must be cut, the suffix keeps at least one part in this many."""
+NUM_SENTINELS = 3
 EDGE = 64
 """A cut prefix begins at a multiple of so many of its tokens: its beginning, and so what the cache
 knows of it, stays while somebody types."""
 
 
-def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list[int]]:
+@dataclass(frozen=True)
+class Layout:
+    """How a model was trained to infill; the paper's way where nothing is known."""
+
+    mode: Literal["psm", "spm", "spm_plain"] = "psm"
+    files: Literal["each", "last"] = "each"
+    """`last`: other files of the repository lead with `repo_name` and `file_sep` tokens between them."""
+
+    @staticmethod
+    def of(fim: Fim) -> Layout:
+        """Return the layout that a model of this part of a recipe is best asked in."""
+        return Layout(fim.prompt, fim.files)
+
+
+PAPER = Layout()
+
+
+def render(
+    tokenizer: Tokenizer, generation: Generation, room: int, layout: Layout = PAPER
+) -> list[list[int]]:
     """Return the token ids of each prompt; `room` is what a prompt may fill. Raises RequestError."""
     if generation.messages:
         return [chat_prompt(tokenizer, generation.messages)]
@@ -30,12 +56,15 @@ def render(tokenizer: Tokenizer, generation: Generation, room: int) -> list[list
     rendered: list[list[int]] = []
     for prompt in generation.prompts:
         if isinstance(prompt, str):
-            header = path_header(generation.file_path, prompt + (generation.suffix or ""))
-            if generation.anchored and generation.suffix is not None:
-                ids = _anchored(tokenizer, header, prompt, generation.suffix, keep)
+            suffix = generation.suffix
+            header = path_header(generation.file_path, prompt + (suffix or ""))
+            if suffix is None:
+                ids = _plain(tokenizer, header, prompt, keep)
             else:
-                ids = _text(tokenizer, header, prompt, generation.suffix, keep)
-            rendered.append(_with_extra(tokenizer, ids, generation.extra, room))
+                ids = _infilled(
+                    tokenizer, header, prompt, suffix, keep, layout, generation.anchored
+                )
+            rendered.append(_with_extra(tokenizer, ids, generation, room, layout))
         elif generation.suffix is not None:
             raise RequestError("suffix needs a text prompt, not token ids", param="suffix")
         else:
@@ -56,13 +85,18 @@ def language_of_request(generation: Generation, prefix: str) -> str | None:
     return found or generation.language
 
 
-def echo_span(tokenizer: Tokenizer, ids: Sequence[int], infills: bool) -> tuple[int, int]:
+def echo_span(
+    tokenizer: Tokenizer, ids: Sequence[int], infills: bool, layout: Layout = PAPER
+) -> tuple[int, int]:
     """Return where the asker's own prompt begins and ends in the rendered one."""
     special = tokenizer.special
-    if infills:
-        at = list(ids)
-        return at.index(special.fim_begin) + 1, at.index(special.fim_hole)
-    return int(list(ids[:1]) == [special.bos]), len(ids)
+    at = list(ids)
+    if not infills:
+        return int(at[:1] == [special.bos]), len(at)
+    if layout.mode == "spm":
+        return at.index(special.fim_end) + 1, len(at)
+    end = special.fim_hole if layout.mode == "psm" else special.fim_end
+    return at.index(special.fim_begin) + 1, at.index(end)
 
 
 def path_header(file_path: str | None, text: str) -> str:
@@ -73,32 +107,39 @@ def path_header(file_path: str | None, text: str) -> str:
 
 
 def _with_extra(
-    tokenizer: Tokenizer, ids: list[int], extra: Sequence[tuple[str, str]], room: int
+    tokenizer: Tokenizer, ids: list[int], generation: Generation, room: int, layout: Layout
 ) -> list[int]:
     """Return a prompt behind other files of its repository, as a training document has them.
 
     They lead in the order given, each under its path comment; the last ones are kept where not all
     of them fit. `ids` begins with bos.
     """
-    left = room - len(ids)
+    if not generation.extra:
+        return ids
+    special = tokenizer.special
+    parted = layout.files == "last" and generation.suffix is not None
+    lead, separator = ids[:1], []
+    if parted:
+        name = generation.repository or _name_of(generation.git_url)
+        lead = [*lead, special.repo_name, *tokenizer.encode(name + "\n")]
+        separator = [special.file_sep]
+    left = room - len(lead) - len(separator) - len(ids[1:])
     before: list[int] = []
-    for path, text in reversed(extra):
-        block = tokenizer.encode(path_header(path, text) + text.rstrip("\n") + "\n")
+    for path, text in reversed(generation.extra):
+        body = path_header(path, text) + text.rstrip("\n") + "\n"
+        block = [*separator, *tokenizer.encode(body)]
         if len(before) + len(block) > left:
             break
         before = [*block, *before]
-    return [*ids[:1], *before, *ids[1:]]
+    return [*lead, *before, *separator, *ids[1:]] if before else ids
 
 
-def _text(
-    tokenizer: Tokenizer, header: str, prompt: str, suffix: str | None, keep: int | None
-) -> list[int]:
+def _name_of(git_url: str | None) -> str:
+    return (git_url or "").rstrip("/").removesuffix(".git").rpartition("/")[2]
+
+
+def _plain(tokenizer: Tokenizer, header: str, prompt: str, keep: int | None) -> list[int]:
     special = tokenizer.special
-    if suffix is not None:
-        ids = infill_prompt(tokenizer, prompt, suffix, context=header)
-        if keep is None or len(ids) <= keep:
-            return ids
-        return cut(ids, special.fim_begin, special.fim_hole, keep)
     ids = tokenizer.encode_with_special(prompt)
     if ids[:1] == [special.bos]:
         del ids[0]
@@ -109,29 +150,42 @@ def _text(
     return [*lead, *ids]
 
 
-def _anchored(
-    tokenizer: Tokenizer, header: str, prompt: str, suffix: str, keep: int | None
+def _infilled(
+    tokenizer: Tokenizer,
+    header: str,
+    prompt: str,
+    suffix: str,
+    keep: int | None,
+    layout: Layout,
+    anchored: bool,
 ) -> list[int]:
-    """Return a prompt whose hole begins with the cursor's line; what is typed of it comes after.
+    """Return an infilling prompt of at most `keep` tokens.
 
-    So all but the typed part stays the same, and cached, while somebody types on one line.
+    `anchored`: the hole begins with the cursor's line, and what is typed of it comes after. So all but
+    the typed part stays the same, and cached, while somebody types on one line. Where the prefix comes
+    last anyhow (`spm`), it is so by itself.
     """
-    above, newline, typed = prompt.rpartition("\n")
-    forced = tokenizer.encode(typed)
-    left = None if keep is None else max(0, keep - len(forced))
-    return [*_text(tokenizer, header, above + newline, suffix, left), *forced]
+    special = tokenizer.special
+    forced: list[int] = []
+    if anchored and layout.mode != "spm":
+        above, newline, typed = prompt.rpartition("\n")
+        prompt, forced = above + newline, tokenizer.encode(typed)
+    lead = [special.bos, *tokenizer.encode(header)]
+    before, after = tokenizer.encode(prompt), tokenizer.encode(suffix)
+    if keep is not None:
+        before, after = cut(before, after, keep - len(lead) - len(forced) - NUM_SENTINELS)
+    parts = [before, [], after]
+    return [*lead, *lay_out(Split(layout.mode, (0, 0)), parts, special)[:-1], *forced]
 
 
-def cut(ids: Sequence[int], begin: int, hole: int, keep: int) -> list[int]:
-    """Return an infilling prompt of `keep` tokens: the text nearest to the hole, prefix before suffix."""
-    start, at = list(ids).index(begin) + 1, list(ids).index(hole)
-    lead, prefix, suffix = list(ids[:start]), list(ids[start:at]), list(ids[at + 1 : -1])
-    room = max(0, keep - len(lead) - 2)
+def cut(prefix: Sequence[int], suffix: Sequence[int], room: int) -> tuple[list[int], list[int]]:
+    """Return `room` tokens of the text nearest to the hole, prefix before suffix."""
+    room = max(0, room)
     num_suffix = min(len(suffix), max(room // SUFFIX_SHARE, room - len(prefix)))
     left_out = max(0, len(prefix) - (room - num_suffix))
     if left_out and len(prefix) - left_out > 2 * EDGE:
         left_out = -(-left_out // EDGE) * EDGE
-    return [*lead, *prefix[left_out:], hole, *suffix[:num_suffix], ids[-1]]
+    return list(prefix[left_out:]), list(suffix[:num_suffix])
 
 
 def check_ids(tokenizer: Tokenizer, tokens: Sequence[int]) -> None:

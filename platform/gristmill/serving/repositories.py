@@ -90,6 +90,14 @@ class Repositories:
             found |= set(pq.read_table(path, columns=["repository"])["repository"].to_pylist())
         return tuple(sorted(found))
 
+    def of_url(self, url: str) -> str | None:
+        """Return the repository that a git URL is of: its whole path, its last two parts, its last."""
+        path = re.sub(r"(\.git)?/*$", "", re.sub(r"^[\w+.-]+://[^/]*/|^[^/]*:", "", url.strip()))
+        parts = [part.lower() for part in path.split("/") if part]
+        known = {name.lower(): name for name in self.names}
+        ends = ("/".join(parts), "/".join(parts[-2:]), "-".join(parts[-2:]), "".join(parts[-1:]))
+        return next((known[end] for end in ends if end in known), None)
+
     def extra(self, generation: Generation) -> tuple[tuple[str, str], ...]:
         """Return (path, text) of other files for a request. Raises RequestError."""
         assert generation.repository is not None

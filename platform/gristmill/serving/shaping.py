@@ -9,6 +9,7 @@ when it is whole and wanted, and the first line that is not wanted ends the answ
     indent     no line to the left of the block that the cursor is in, but for the bracket that closes it
     keywords   at the left edge one definition is enough: the next `def`, `class`, `func` ends the answer
     repeats    a line written three times in a row is no code
+    least_indent  no further line with fewer blanks before it, as llama.cpp's `n_indent`
 
 Blank lines at an answer's end are never shown.
 """
@@ -151,6 +152,8 @@ class Shaper:
     def _wanted(self, line: str, whole: str, continues: bool) -> bool:
         if continues:
             return True
+        if len(line) - len(line.lstrip(" \t")) < self._rules.least_indent:
+            return False
         if self._rules.suffix and self._next and _same(line, self._next):
             return False
         if self._rules.repeats:
