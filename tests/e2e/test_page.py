@@ -128,6 +128,7 @@ def test_a_chat_streams_an_answer(page):
     page.wait_for_selector(".bubble.user")
     page.wait_for_function("!document.getElementById('send').hidden")
     assert page.inner_text(".bubble.user") == "Add two numbers."
+    assert page.input_value("#model") == "tiny-chat"  # who answers here
     assert page.query_selector(".bubble.failed") is None
 
 
@@ -148,8 +149,12 @@ def test_a_phone_has_a_button_for_tab(browser, endpoint):
     _type(page, "def add(a, b")
     page.wait_for_selector("#accept:visible")
     before = _lines(page)
+    page.click("#accept-word")
+    word = _lines(page)
+    assert len(word) > len(before)
+    page.wait_for_selector("#accept:visible")
     page.click("#accept")
-    assert len(_lines(page)) > len(before)
+    assert len(_lines(page)) > len(word)
     wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     context.close()
     assert not wide

@@ -27,7 +27,7 @@ export function makeContext({ model, cursor }) {
     try {
       const { files } = await post("v1/context", { model: model(), ...cursor(), ...settings() });
       if (number !== latest) return;
-      say(files.length ? `${files.length} other files go before the code, those that change least first` : "Nothing of this repository fits here.");
+      say(files.length ? `${files.length === 1 ? "1 other file goes" : `${files.length} other files go`} before the code${files.length === 1 ? "" : ", those that change least first"}` : "Nothing of this repository fits here.");
       byId("context").replaceChildren(...files.map(shown));
     } catch (error) {
       say(error.message);

@@ -156,6 +156,7 @@ export function makeEditor(parent, text, { onWant, onIdle, onGhost }) {
   return {
     view,
     accept: () => accept(view) && view.focus(),
+    acceptWord: () => acceptWord(view) && view.focus(),
     clear: () => dismiss(view),
     // Show a suggestion for the text before the cursor as it was when it was asked for.
     suggest(prefix, text) {

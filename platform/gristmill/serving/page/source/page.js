@@ -18,7 +18,7 @@ const editor = makeEditor(byId("editor"), STARTS.python, {
   onWant: wantSoon,
   onIdle: cancel,
   onGhost: (ghost) => {
-    byId("accept").hidden = !(ghost && ghost.text);
+    byId("take").hidden = !(ghost && ghost.text);
   },
 });
 const chat = makeChat(() => ({
@@ -128,8 +128,20 @@ function open(name) {
   }
   if (name === "lineage") drawLineage(byId("panel-lineage"), byId("model").value);
   if (name === "context") context.draw();
+  if (name === "code") choose("completion");
+  if (name === "chat") choose("chat");
   if (name === "code") editor.view.focus();
   if (name === "chat") chat.focus();
+}
+
+// The model shown is the one that answers in this tab.
+function choose(kind) {
+  const id = modelOf(kind);
+  if (!id) return;
+  byId("model").value = id;
+  byId("artifact").textContent = models.find((model) => model.id === id).artifact;
+  if (kind === "chat") say("ready", "ask, and an answer is written");
+  else say("ready", "type, and a suggestion appears");
 }
 
 for (const [name, { name: shown }] of Object.entries(LANGUAGES)) {
@@ -156,6 +168,7 @@ byId("suggest").addEventListener("change", () => {
   if (byId("suggest").checked) editor.want();
 });
 byId("accept").addEventListener("click", () => editor.accept());
+byId("accept-word").addEventListener("click", () => editor.acceptWord());
 for (const tab of document.querySelectorAll("[role=tab]")) {
   tab.addEventListener("click", () => open(tab.id.slice(4)));
 }
