@@ -213,6 +213,15 @@ def local_pools(
     return nodes
 
 
+def train_slots(definition: ClusterDefinition, *, local: bool) -> int:
+    """Return how many workers the train pool takes when all of it is there, here or on a cluster."""
+    pool = definition.pools["train"]
+    if local:
+        node = next(n for n in local_pools(definition, cores(), gpus()) if n["name"] == "train")
+        return int(node["gpus"] or node["cpus"])
+    return max(1, pool.max_workers) * (pool.gpus or pool.cpus)
+
+
 def _plan(
     definition: ClusterDefinition,
     folder: Path,

@@ -16,7 +16,7 @@ from pathlib import Path
 from cluster.local import default_state
 from gristmill import recipe as recipes
 from gristmill.errors import ClusterError, GristmillError
-from gristmill.pipeline import resolve_auto
+from gristmill.pipeline import resolve_auto, resolve_rounds
 from jobs.endpoint import check_free
 from jobs.recipe_files import absolute, load_recipe
 from jobs.runs import Runs, RunState, conductor_id, new_state
@@ -27,16 +27,23 @@ STOP_S = 10.0
 
 
 def prepare(
-    where: str, overrides: Iterable[str], *, gpu: bool, host: str | None = None
+    where: str,
+    overrides: Iterable[str],
+    *,
+    gpu: bool,
+    host: str | None = None,
+    train_slots: int = 1,
 ) -> recipes.Recipe:
-    """Return the recipe as it will run: overrides in, paths absolute, precisions definite.
+    """Return the recipe as it will run: overrides in, paths absolute, precisions and budgets definite.
+
+    `train_slots` is how many workers the train pool takes when all of it is there.
 
     Raises RecipeError.
     """
     recipe = absolute(load_recipe(where, overrides), Path.cwd())
     if host is not None and recipe.serve is not None:
         recipe = recipes.with_values(recipe, {"serve.host": host})
-    return resolve_auto(recipe, gpu=gpu)
+    return resolve_rounds(resolve_auto(recipe, gpu=gpu), train_slots)
 
 
 def check_port(recipe: recipes.Recipe) -> None:

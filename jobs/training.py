@@ -164,6 +164,7 @@ def fresh_model(recipe: Any, tokenizer: Tokenizer) -> ModelRequest:
         max_position=recipe.tokens.sequence_length,
         rope_theta=shape.rope_theta,
         initializer_std=recipe.model.initializer_std,
+        mup_base_width=recipe.model.mup_base_width,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from cluster import definition as definitions
-from cluster.local import LocalCluster, gpus
+from cluster.local import LocalCluster, gpus, train_slots
 from gristmill import recipe as recipes
 from gristmill.artifacts import SourceIdentity, Store
 from gristmill.corpus.sources import resolve_sources
@@ -135,7 +135,8 @@ def _ready(
     resumed: bool,
 ) -> recipes.Recipe:
     gpu = gpus() > 0 if local else definition.pools["train"].gpus > 0
-    recipe = launch.prepare(where, overrides or (), gpu=gpu, host=host)
+    slots = train_slots(definition, local=local)
+    recipe = launch.prepare(where, overrides or (), gpu=gpu, host=host, train_slots=slots)
     if resumed:
         sources = resolve_sources(recipe.corpus)
         recipe = resume.extend_finished(recipe, sources, Store.open(absolute_store(store)))

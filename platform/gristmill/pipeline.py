@@ -159,6 +159,18 @@ def resolve_auto(recipe: Recipe, *, gpu: bool) -> Recipe:
     return with_values(recipe, changes) if changes else recipe
 
 
+def resolve_rounds(recipe: Recipe, slots: int) -> Recipe:
+    """Return the recipe with its sweep's budget in trials, for a train pool of so many workers."""
+    sweep = recipe.sweep
+    if sweep is None or sweep.rounds is None:
+        return recipe
+    trials = sweep.rounds * max(1, slots // sweep.workers_per_trial)
+    points = max(1, trials // sweep.seeds)
+    if sweep.max_trials is not None:
+        points = min(points, sweep.max_trials)
+    return with_values(recipe, {"sweep.max_trials": points, "sweep.rounds": None})
+
+
 def trials_of(recipe: Recipe) -> list[Trial]:
     """Return the points of a recipe's sweep, `max_trials` of them spread evenly, once a seed.
 

@@ -5,7 +5,7 @@ import yaml
 from pydantic import ValidationError
 
 from cluster import definition as definitions
-from cluster.local import local_pools
+from cluster.local import cores, local_pools, train_slots
 from gristmill.errors import ClusterError
 from gristmill.pipeline import POOLS
 
@@ -91,3 +91,13 @@ def test_cut_to_two_cores_and_to_a_gpu_box() -> None:
     assert (large["data"]["gpus"], large["train"]["gpus"], large["serve"]["gpus"]) == (0, 2, 1)
     assert large["train"]["labels"]["gristmill.dev/accelerator"] == "A100-80GB"
     assert all(node["cpus"] >= 2 for node in local_pools(SHIPPED, 1, 0))
+
+
+def test_the_train_pool_takes_a_worker_a_gpu_or_a_core() -> None:
+    pool = SHIPPED.pools["train"]
+    assert train_slots(SHIPPED, local=False) == pool.max_workers * pool.gpus
+    without = SHIPPED.model_copy(
+        update={"pools": {**SHIPPED.pools, "train": pool.model_copy(update={"gpus": 0})}}
+    )
+    assert train_slots(without, local=False) == pool.max_workers * pool.cpus
+    assert train_slots(without, local=True) == max(2, round(cores() * pool.local.cpus_per_core))

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import RecipeError
-from gristmill.pipeline import closure, content_digest, resolve_auto, steps_of, trials_of
+from gristmill.pipeline import (
+    closure,
+    content_digest,
+    resolve_auto,
+    resolve_rounds,
+    steps_of,
+    trials_of,
+)
 from gristmill.recipe import Recipe, parse
 from jobs.recipe_files import load_recipe
 from tests.small_store import SOURCES
@@ -116,6 +123,20 @@ def test_a_sweep_may_vary_the_corpus_and_keeps_its_tokenizer() -> None:
     )  # fmt: skip
     with pytest.raises(RecipeError, match=r"so 'corpus\.held_out\.share' cannot vary"):
         trials_of(parse(SMALL + "sweep: {space: {corpus.held_out.share: [0.1, 0.2]}}"))
+
+
+def test_a_sweeps_budget_follows_the_pool() -> None:
+    grid = "sweep: {space: {pretrain.learning_rate: [1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 6e-4]}, %s}"
+    four = resolve_rounds(parse(SMALL + grid % "rounds: 1"), 4)
+    assert [t.recipe.pretrain.learning_rate for t in trials_of(four) if t.recipe.pretrain] == [
+        1e-4, 3e-4, 4e-4, 6e-4,
+    ]  # fmt: skip
+    assert len(trials_of(resolve_rounds(parse(SMALL + grid % "rounds: 3, seeds: 2"), 4))) == 12
+    assert len(trials_of(resolve_rounds(parse(SMALL + grid % "rounds: 1"), 32))) == 6
+    wide = parse(SMALL + grid % "rounds: 1, workers_per_trial: 4, max_trials: 5")
+    assert len(trials_of(resolve_rounds(wide, 8))) == 2
+    same = parse(SMALL + grid % "max_trials: 5")
+    assert resolve_rounds(same, 8) == same
 
 
 def test_schedules_are_compared_at_their_common_end_only() -> None:

@@ -71,11 +71,19 @@ class ModelSection(Section):
     shape: Shape | None = Field(None)
     initializer_std: float = 0.006
     """DeepSeek-LLM's; the Coder paper states none."""
+    mup_base_width: int | None = Field(None, ge=1)
+    """Width that learning rate and initializer_std were tuned at; wider models take theirs from it by
+    muP (`training.mup`). None takes both as they are."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.shape is None and self.size not in SIZES:
             raise ValueError(f"model size '{self.size}' is unknown; sizes are {', '.join(SIZES)}")
+        if self.mup_base_width is not None and self.resolved().tie_embeddings:
+            raise ValueError(
+                "model.mup_base_width needs a head of its own, and the shape ties it to the "
+                "embeddings; set shape.tie_embeddings to false"
+            )
         return self
 
     def resolved(self) -> Shape:
@@ -84,4 +92,5 @@ class ModelSection(Section):
 
     def identity(self) -> dict[str, Any]:
         """Identify by the shape: a size and the same shape spelled out are one model."""
-        return {"shape": self.resolved().identity(), "initializer_std": self.initializer_std}
+        values = {"shape": self.resolved().identity(), "initializer_std": self.initializer_std}
+        return values if self.mup_base_width is None else {**values, "mup": self.mup_base_width}

@@ -140,6 +140,9 @@ class SweepSection(Section):
     """Each point is trained so often, from other first weights and in another order of samples."""
     max_trials: int | None = None
     """At most so many points, spread evenly; None takes all."""
+    rounds: int | None = context(None, ge=1)
+    """The budget: at most as many trials as the train pool, all of it there, takes in so many rounds.
+    It becomes `max_trials` when the run is prepared, before the fingerprint."""
     steps: int = Field(200, ge=1)
     """Steps of a trial that runs to its end."""
     scheduler: Literal["asha", "none"] = "asha"

@@ -26,6 +26,8 @@ class ModelRequest(Section):
     rope_theta: float
     rope_scale: float = 1.0
     initializer_std: float = 0.006
+    mup_base_width: int | None = None
+    """Width that `initializer_std` and the learning rate were tuned at; None: this one."""
     folder: str | None = None
     """URL of a model folder or a GGUF file with the first weights; None fills them from the seed."""
 

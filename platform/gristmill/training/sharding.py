@@ -29,6 +29,7 @@ from gristmill.model.llama import Llama
 from gristmill.training.batch import Batch
 from gristmill.training.config import Training
 from gristmill.training.muon import Muon, muon_groups
+from gristmill.training.mup import RATE, Mup
 from gristmill.training.objective import Objective, decay_groups
 from gristmill.training.request import ModelRequest
 from gristmill.training.sequence_parallel import SequenceParallel
@@ -81,7 +82,8 @@ class ShardedModel:
         objective = Objective(
             self.llama, training.z_loss, pieces=self.stage < 3, parallel=self.parallel
         )
-        optimizer = make_optimizer(objective, training, self.stage)
+        mup = Mup.of(request.shape.hidden_size, request.mup_base_width)
+        optimizer = make_optimizer(objective, training, self.stage, mup)
         self.engine: Any = deepspeed.initialize(
             model=objective, optimizer=optimizer, config=config
         )[0]
@@ -148,7 +150,7 @@ class ShardedModel:
     def set_learning_rate(self, value: float) -> None:
         """Set the learning rate of the next update."""
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = value
+            group["lr"] = value * group.get(RATE, 1.0)
 
     def gradient_norm(self) -> float:
         """Return the norm before clipping of the last update's gradient."""
@@ -234,7 +236,9 @@ class ShardedModel:
         return state
 
 
-def make_optimizer(objective: Objective, training: Training, stage: int) -> torch.optim.Optimizer:
+def make_optimizer(
+    objective: Objective, training: Training, stage: int, mup: Mup
+) -> torch.optim.Optimizer:
     """Return the optimizer the recipe asks for. Raises TrainingError for Muon on shards."""
     wanted = training.optimizer
     common: dict[str, Any] = {
@@ -244,7 +248,11 @@ def make_optimizer(objective: Objective, training: Training, stage: int) -> torc
     }
     if wanted.kind == "adamw":
         groups = decay_groups(objective, wanted.weight_decay)
+        if mup.ratio != 1.0:
+            groups = mup.groups(objective.named_parameters(), groups)
         return torch.optim.AdamW(groups, fused=True, **common)
+    if mup.ratio != 1.0:
+        raise TrainingError("model.mup_base_width is for Adam's rates; use optimizer adamw with it")
     if stage != 0:
         raise TrainingError(
             f"optimizer muon needs whole matrices, and the run shards them (zero_stage {stage} in "

@@ -14,6 +14,7 @@ from gristmill.model.importing import Source
 from gristmill.model.llama import fill
 from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
+from gristmill.training.mup import Mup
 from gristmill.training.request import ModelRequest, TrainRequest
 from gristmill.training.sharding import MASTER, ShardedModel
 
@@ -23,10 +24,11 @@ MODEL = "model"
 def begin(model: ShardedModel, request: ModelRequest, seed: int) -> None:
     """Give the weights their first values. Raises ModelError when a folder does not fit."""
     model.begin_moments(0)
+    mup = Mup.of(request.shape.hidden_size, request.mup_base_width)
     if request.folder is None:
         for name, shape in model.shapes().items():
             whole = torch.empty(shape)
-            fill(name, whole, request.initializer_std, seed)
+            fill(name, whole, request.initializer_std * mup.spread(name), seed)
             model.write_weight(name, whole)
         return
     with tempfile.TemporaryDirectory() as aside:
