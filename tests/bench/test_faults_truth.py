@@ -112,7 +112,7 @@ def kill_actor(kind: str) -> None:
 def went_on(request: TrainRequest, calm: list[float], what: str, started: float) -> None:
     assert losses(request) == calm
     left = sorted(path.name for path in Path(request.output, "checkpoints").iterdir())
-    assert left == [f"step-{STEPS - EVERY:08d}", f"step-{STEPS:08d}"]
+    assert len(left) == 2 and left[-1] == f"step-{STEPS:08d}"
     taken = time.monotonic() - started
     print(f"{what}: same losses to the last bit, nothing left behind, {taken:.0f} s in all")
 
