@@ -32,6 +32,14 @@ enum Kind { FP32, BF16, INT8, INT4 };
 static inline F8 all(float x) { return F8{x, x, x, x, x, x, x, x}; }
 static inline F8 load(const float* from) { F8 x; memcpy(&x, from, sizeof x); return x; }
 static inline void store(float* to, F8 x) { memcpy(to, &x, sizeof x); }
+// A product that is not fused with a sum that may follow: fused in one place and not in another, bits differ.
+static inline F8 rounded(F8 x) {
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+    return __builtin_assoc_barrier(x);
+#else
+    return x;  // clang fuses within an expression only
+#endif
+}
 static inline F8 bits(U8 x) { return (F8)x; }
 static inline float sum(F8 x) {
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]));
@@ -169,7 +177,8 @@ static inline void tile(const Matrix& m, int panel, const float* x, size_t strid
         for (int p = 0; p < P; p++) {
             const float* scale = (const float*)m.scales + (panel + p) * WIDE;
             for (int r = 0; r < M; r++) {
-                acc[r][p][0] *= load(scale); acc[r][p][1] *= load(scale + 8);
+                acc[r][p][0] = rounded(acc[r][p][0] * load(scale));
+                acc[r][p][1] = rounded(acc[r][p][1] * load(scale + 8));
             }
         }
 }
