@@ -32,6 +32,16 @@ def test_what_is_bound_in_a_scope_is_not_used_from_outside() -> None:
     assert used("func F(x any) { switch a := x.(type) { case b: _ = a } }") == {"b"}
 
 
+def test_names_are_read_past_strings_comments_and_dots() -> None:
+    assert used("func F() { _ = \"a\" + `b` + 'c'; /* d */ e() } // f") == {"e"}
+    assert used("func F(x ...a) { b(x...); c.d() }") == {"a", "b", "c"}
+    assert used("func F() { q. // here\n A(); q.\nB(); q.C.D() }") == {"q.A", "q.B", "q.C"}
+    assert used("var _ q.T\nvar x = q.U[a]{b: c}\ntype y struct { q.V; d a }") == {
+        *("a", "c", "q.T", "q.U", "q.V"),
+    }
+    assert used("func F() { a: for { continue a }; goto a }") == frozenset()
+
+
 def test_without_go_mod_the_module_is_what_most_imports_agree_on() -> None:
     files = {
         "main.go": 'package main\nimport ("github.com/u/r/a"; "github.com/u/r/b/c")\n'

@@ -194,3 +194,9 @@ def test_what_the_grammar_cannot_read_is_found_by_its_words() -> None:
     found = parse("TypeScript", text, "a.d.ts").imports
     targets = {one.target: one.line for one in found}
     assert targets == {"./b.js": 6, "./c.js": 2, "./e.js": 3, "./f.js": 3, "./g.js": 3}
+
+
+def test_code_in_a_string_is_none_of_the_file_s_own() -> None:
+    text = 'const map = `a: () => import("./no.js"), b: ${import("./b.js")}`;\nlet c = "import(\'./no.js\')";\n'
+    for language in ("TypeScript", "JavaScript"):
+        assert [one.target for one in parse(language, text, "a.js").imports] == ["./b.js"]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.corpus.shingles import ngrams, words_of
+from gristmill.corpus.shingles import lettered_words, ngrams, words_of
 
 TEXTS = st.lists(st.text(alphabet="ab_1 .\n\u00e4", max_size=40), max_size=6)
 
@@ -42,3 +42,10 @@ def test_lower_case_folds_ascii_letters() -> None:
         words_of([b"Hello World"], lower=True).hashes.tolist()
         == words_of([b"hello world"]).hashes.tolist()
     )
+
+
+@given(TEXTS)
+def test_a_word_of_digits_has_no_letter(texts: list[str]) -> None:
+    words = [word for text in texts for (word,) in reference(text, 1, rb"[A-Za-z0-9_\x80-\xff]+")]
+    told = lettered_words([text.encode() for text in texts])
+    assert told.tolist() == [not word.isdigit() for word in words]

@@ -25,7 +25,14 @@ import pyarrow as pa
 
 from gristmill.corpus.benchmark_texts import BUNDLED, Passage, passages
 from gristmill.corpus.grouping import Indices, first_of_pairs, groups
-from gristmill.corpus.shingles import U64, Words, chain, num_words_of, words_of
+from gristmill.corpus.shingles import (
+    U64,
+    Words,
+    chain,
+    lettered_words,
+    num_words_of,
+    words_of,
+)
 
 __all__ = ["BUNDLED", "SCHEMA", "Benchmarks", "Hit"]
 
@@ -222,8 +229,7 @@ def _grams(known: list[Passage], numbers: Indices, num_words: int) -> _Grams:
 
 def _telling(texts: Sequence[bytes], words: Words) -> npt.NDArray[np.bool_]:
     """Say for each 10-gram whether it holds enough different words that have a letter."""
-    found = (word for text in texts for word in _WORD.findall(text))
-    lettered = np.fromiter((not word.isdigit() for word in found), bool, len(words.hashes))
+    lettered = lettered_words(texts)
     size = max(len(words.hashes) - GRAM_WORDS + 1, 0)
     different = np.zeros(size, dtype=np.int8)
     for i in range(GRAM_WORDS):

@@ -22,6 +22,7 @@ _LONG_WORD = 64
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 # letters beyond ASCII are part of words
 _IDENTIFIER = bytes(byte >= 128 or byte in _LETTERS for byte in range(256))
+_DIGIT = bytes(0x30 <= byte <= 0x39 for byte in range(256))
 _VISIBLE = bytes(byte >= 0x21 for byte in range(256))
 _FIRST_BYTES = np.array([(1 << (8 * count)) - 1 for count in range(9)], dtype=np.uint64)
 
@@ -89,6 +90,15 @@ def num_words_of(text: bytes, *, whitespace: bool = False) -> int:
     return len(words_of([text], whitespace=whitespace).hashes)
 
 
+def lettered_words(texts: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+    """Say for each word of `words_of(texts)` whether it is more than digits."""
+    joined = b"\n".join(texts) + b"\n"
+    starts, ends = _edges(joined, _IDENTIFIER)
+    digits = np.zeros(len(joined) + 1, dtype=np.int64)
+    np.cumsum(np.frombuffer(joined.translate(_DIGIT), dtype=np.uint8), out=digits[1:])
+    return np.asarray(digits[ends] - digits[starts] < ends - starts)
+
+
 def mix(values: U64) -> U64:
     """Return well-mixed 64-bit values (the finish of SplitMix64), a bijection."""
     z = values ^ (values >> np.uint64(30))
@@ -114,14 +124,19 @@ def _batch_words(texts: list[bytes], inside: bytes, lower: bool) -> tuple[U64, O
     joined = b"\n".join(texts) + b"\n"
     if lower:
         joined = joined.lower()
+    starts, ends = _edges(joined, inside)
+    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
+    before = np.searchsorted(starts, np.cumsum(lengths))  # words before the end of each text
+    return _word_hashes(joined, starts, ends - starts), np.diff(before, prepend=0)
+
+
+def _edges(joined: bytes, inside: bytes) -> tuple[Offsets, Offsets]:
+    """Return where each word begins and ends; the bytes must end in a newline."""
     flags = np.frombuffer(joined.translate(inside), dtype=bool)
     edges = np.flatnonzero(flags[1:] != flags[:-1]) + 1
     if flags[0]:
         edges = np.concatenate(([0], edges))
-    starts, ends = edges[0::2], edges[1::2]  # every text ends in a newline: edges pair up
-    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-    before = np.searchsorted(starts, np.cumsum(lengths))  # words before the end of each text
-    return _word_hashes(joined, starts, ends - starts), np.diff(before, prepend=0)
+    return edges[0::2], edges[1::2]
 
 
 def _word_hashes(buffer: bytes, starts: Offsets, lengths: Offsets) -> U64:

@@ -117,7 +117,7 @@ class Repository:
 
 
 Captures = Mapping[str, list[Node]]
-"""Nodes of one tree by the name that the query gave them."""
+"""Nodes of one tree by the name that the query gave them; `file` is its root."""
 
 
 @dataclass(frozen=True, slots=True)

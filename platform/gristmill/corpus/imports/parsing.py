@@ -124,6 +124,7 @@ def _read(
     else:
         near = _captures_near(rules, query, root, data, deadline)
         captures = {**near, "error": [node for node in broken if node.is_error]}
+    captures = {**captures, "file": [root]}
     found = rules.extract(captures, data)
     share = _error_share(broken, len(data))
     signals = measure(root, data, len(found.imports)) if measure is not None else ()

@@ -1,5 +1,6 @@
-"""Which uses of a name in a file mean something outside it: lexical scoping over captured nodes."""
+"""Where a name of a file is bound: lexical scoping over captured nodes."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from tree_sitter import Node
@@ -17,53 +18,55 @@ def texts(nodes: Iterable[Node], data: bytes) -> frozenset[str]:
     return frozenset(text(node, data) for node in nodes)
 
 
-def free_uses(captures: Captures, data: bytes) -> dict[int, str]:
-    """Return the names of `@use` nodes that no `@bind` in an enclosing `@scope` binds, by start byte.
+class Bound:
+    """Where a name is bound: the union of the spans that bind it."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for start, end in sorted(spans):
+            if self._ends and start <= self._ends[-1]:
+                self._ends[-1] = max(end, self._ends[-1])
+            else:
+                self._starts.append(start)
+                self._ends.append(end)
+
+    def __contains__(self, place: int) -> bool:
+        """Return whether the name is bound at a place."""
+        at = bisect_right(self._starts, place) - 1
+        return at >= 0 and place < self._ends[at]
+
+
+def bindings(captures: Captures, data: bytes) -> tuple[dict[bytes, Bound], set[int]]:
+    """Return where each name that a `@bind` node binds in a `@scope` is bound, and all `@bind` places.
 
     A binding holds from its own place to the end of its scope; inside a `@late` node (a declaration
     whose right side still sees the outer name) only from the end of that node. Bindings outside every
     scope are the file's own and bind nothing here.
     """
-    spans: list[tuple[int, int, int]] = []
-    for rank, name in enumerate(("scope", "late")):
-        spans += [(node.start_byte, -node.end_byte, rank) for node in captures.get(name, ())]
-    spans.sort()
-    bound: dict[str, list[tuple[int, int]]] = {}
-    for node, stack in _walk(captures.get("bind", ()), spans):
-        scope = next((index for index in range(len(stack) - 1, -1, -1) if not stack[index][2]), -1)
-        if scope >= 0:
-            late = stack[-1] if scope < len(stack) - 1 else None
-            start = node.start_byte if late is None else -late[1]
-            bound.setdefault(text(node, data), []).append((start, -stack[scope][1]))
-    binders = {node.start_byte for node in captures.get("bind", ())}
-    found: dict[int, str] = {}
-    names: dict[bytes, str] = {}
-    for node in captures.get("use", ()):
-        start = node.start_byte
-        if start in binders:
-            continue
-        raw = data[start : node.end_byte]
-        if raw not in names:
-            names[raw] = raw.decode("utf-8", "replace")
-        name = names[raw]
-        places = bound.get(name)
-        if places is None or not any(low <= start < high for low, high in places):
-            found[start] = name
-    return found
-
-
-def _walk(
-    nodes: Iterable[Node], spans: list[tuple[int, int, int]]
-) -> Iterable[tuple[Node, list[tuple[int, int, int]]]]:
-    """Yield each node by place, with the spans around it, outermost first."""
+    around = [
+        (node.start_byte, -node.end_byte, late)
+        for late, name in enumerate(("scope", "late"))
+        for node in captures.get(name, ())
+    ]
+    around.sort()
+    binders = sorted(node.byte_range for node in captures.get("bind", ()))
+    spans: dict[bytes, list[tuple[int, int]]] = {}
     stack: list[tuple[int, int, int]] = []
-    index = 0
-    for node in sorted(nodes, key=lambda found: found.start_byte):
-        while index < len(spans) and spans[index][0] <= node.start_byte:
-            while stack and -stack[-1][1] <= spans[index][0]:
+    at = 0
+    for start, end in binders:
+        while at < len(around) and around[at][0] <= start:
+            while stack and -stack[-1][1] <= around[at][0]:
                 stack.pop()
-            stack.append(spans[index])
-            index += 1
-        while stack and -stack[-1][1] <= node.start_byte:
+            stack.append(around[at])
+            at += 1
+        while stack and -stack[-1][1] <= start:
             stack.pop()
-        yield node, stack
+        for span in reversed(stack):
+            if not span[2]:
+                first = -stack[-1][1] if stack[-1][2] else start
+                spans.setdefault(data[start:end], []).append((first, -span[1]))
+                break
+    return {name: Bound(found) for name, found in spans.items()}, {start for start, _ in binders}

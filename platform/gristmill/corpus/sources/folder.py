@@ -5,15 +5,22 @@ uncommitted changes count. Links are never followed: a link out of the folder wo
 asked for; one among the children is left out with a warning, one below is a reject, as are pipes,
 devices and folders that cannot be listed. Version control's own folders, virtual
 environments and caches of tools are not listed.
+
+A plan and the job after it ask for the same trees: what a tree's bytes gave is kept in memory for as long
+as no file's name, size, node or times change. A tree that was changed a moment ago is not kept, since
+a clock's tick may hide the next change.
 """
 
 import hashlib
 import logging
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import FolderSource, Source
@@ -32,6 +39,32 @@ from gristmill.errors import SourceError
 log = logging.getLogger(__name__)
 
 SKIPPED_FOLDERS = {".git", ".hg", ".svn", "__pycache__", ".venv", ".tox", ".mypy_cache", ".idea"}
+_SETTLED_NS = 2_000_000_000
+"""A tree whose newest file is younger than this may still be written to."""
+_SMALL_BYTES = 1 << 20
+
+
+class _Found(NamedTuple):
+    """What a walk finds that is no folder one can enter."""
+
+    path: str
+    num_bytes: int
+    regular: bool
+    """Whether it is a regular file; else it has no size."""
+    mark: tuple[int, int, int]
+    """Node and times: with path and size, what a change of the file changes."""
+
+
+class _Content(NamedTuple):
+    """What the bytes of a tree say."""
+
+    digest: str
+    licence: str
+    folder_licences: tuple[tuple[str, str], ...]
+
+
+_contents: dict[str, tuple[bytes, _Content]] = {}
+"""By folder: the marks of all its files, and what they said."""
 
 
 def repositories(source: Source) -> list[Repository]:
@@ -57,7 +90,7 @@ def repositories(source: Source) -> list[Repository]:
 
 def entries(repository: Repository) -> list[Entry]:
     """Return what is below the directory, by path; what is no regular file has no size."""
-    return [Entry(path, num_bytes) for path, num_bytes, _ in _walk(Path(repository.locator))]
+    return [Entry(found.path, found.num_bytes) for found in _walk(repository.locator)]
 
 
 def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes | Unread]:
@@ -68,50 +101,84 @@ def read(repository: Repository, paths: Sequence[str] | None) -> Iterator[Bytes 
 
 
 def _repository(source: FolderSource, root: Path) -> Repository:
+    content = _content(root)
+    identity = SourceIdentity(
+        repository=root.name.encode("utf-8", "backslashreplace").decode(),
+        revision=_head(root) or f"tree-{content.digest[:12]}",
+        licence=content.licence,
+        digest=content.digest,
+    )
+    return Repository(identity, source, str(root.resolve()), content.folder_licences)
+
+
+def _content(root: Path) -> _Content:
+    """Return what the tree's bytes say, as they are now."""
+    place, files = str(root.absolute()), _walk(str(root))
+    marks = hashlib.blake2b(repr(files).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    known = _contents.pop(place, None)
+    if known is None or known[0] != marks:
+        known = marks, _read_content(root, files)
+    newest = max((time_ns for file in files for time_ns in file.mark[1:]), default=0)
+    if newest < time.time_ns() - _SETTLED_NS:
+        _contents[place] = known
+    return known[1]
+
+
+def _read_content(root: Path, files: Sequence[_Found]) -> _Content:
     digest = hashlib.sha256()
     names = []
-    for path, num_bytes, regular in _walk(root):
+    for path, num_bytes, regular, _ in files:
         digest.update(f"{path}\0{num_bytes}\0".encode("utf-8", "surrogateescape"))
         if regular and num_bytes <= MAX_FILE_BYTES:  # a larger one is never read
             names.append(path)
-            digest.update(_file_digest(root / path))
-    tree = digest.hexdigest()
+            digest.update(_file_digest(f"{root}/{path}"))
     licence, folders = licences_of_tree(names, partial(read_text, root))
-    identity = SourceIdentity(
-        repository=root.name.encode("utf-8", "backslashreplace").decode(),
-        revision=_head(root) or f"tree-{tree[:12]}",
-        licence=licence,
-        digest=tree,
-    )
-    return Repository(identity, source, str(root.resolve()), tuple(sorted(folders.items())))
+    return _Content(digest.hexdigest(), licence, tuple(sorted(folders.items())))
 
 
-def _walk(root: Path) -> list[tuple[str, int, bool]]:
-    """Return (path, size, whether it is a regular file) of all that is no folder one can enter."""
-    found: list[tuple[str, int, bool]] = []
-
-    def closed(error: OSError) -> None:
-        found.append((Path(error.filename).relative_to(root).as_posix(), 0, False))
-
-    for folder, folders, names in os.walk(root, onerror=closed, followlinks=False):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in (*names, *links):
-            full = Path(folder) / name
+def _walk(root: str) -> list[_Found]:
+    """Return all that is no folder one can enter, by path."""
+    found: list[_Found] = []
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(f"{root}/{prefix}") as listing:
+                children = list(listing)
+        except OSError:
+            found.append(_Found(prefix.rstrip("/") or ".", 0, False, (0, 0, 0)))
+            continue
+        for child in children:
+            if _is_folder(child):
+                if child.name in SKIPPED_FOLDERS:
+                    continue
+                if not child.is_symlink():
+                    waiting.append(f"{prefix}{child.name}/")
+                    continue
             try:
-                status = full.lstat()
+                status = child.stat(follow_symlinks=False)
             except OSError:
                 continue  # gone since it was listed
             regular = stat.S_ISREG(status.st_mode)
-            path = full.relative_to(root).as_posix()
-            found.append((path, status.st_size if regular else 0, regular))
-    return sorted(found)
+            size = status.st_size if regular else 0
+            mark = status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+            found.append(_Found(prefix + child.name, size, regular, mark))
+    return sorted(found, key=attrgetter("path"))
 
 
-def _file_digest(path: Path) -> bytes:
+def _is_folder(child: os.DirEntry[str]) -> bool:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
+        return child.is_dir()
+    except OSError:
+        return False
+
+
+def _file_digest(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            if os.fstat(stream.fileno()).st_size > _SMALL_BYTES:
+                return hashlib.file_digest(stream, "sha256").digest()
+            return hashlib.sha256(stream.read()).digest()
     except OSError:
         return b"unreadable"
 

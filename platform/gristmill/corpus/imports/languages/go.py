@@ -15,10 +15,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from posixpath import basename, dirname
 
-from tree_sitter import Node
-
 from gristmill.corpus.imports.go_builds import Builds, builds
 from gristmill.corpus.imports.go_modules import GoModules
+from gristmill.corpus.imports.go_names import used_names
 from gristmill.corpus.imports.model import (
     Captures,
     Edge,
@@ -28,7 +27,7 @@ from gristmill.corpus.imports.model import (
     Parsed,
     Repository,
 )
-from gristmill.corpus.imports.scopes import free_uses, text, texts
+from gristmill.corpus.imports.scopes import bindings, text, texts
 
 LANGUAGE = "Go"
 _QUERY = """
@@ -55,10 +54,7 @@ _QUERY = """
 (var_spec name: (identifier) @bind)
 (const_spec name: (identifier) @bind)
 (block (statement_list (type_declaration (_ name: (type_identifier) @bind))))
-[(identifier) (type_identifier)] @use
 (function_declaration name: (identifier) @name)
-(qualified_type package: (package_identifier) @use @operand name: (type_identifier) @member)
-(selector_expression operand: (identifier) @operand field: (field_identifier) @member)
 (composite_literal type: [(type_identifier) (qualified_type) (generic_type) (struct_type)]
   body: (literal_value (keyed_element key: (literal_element (identifier) @name))))
 (literal_element (literal_value (keyed_element key: (literal_element (identifier) @name))))
@@ -86,22 +82,12 @@ def extract(captures: Captures, data: bytes) -> Found:
     if constraint is not None:
         line = data.count(b"\n", 0, constraint.start()) + 1
         imports.append(Import(constraint[1].decode("utf-8", "replace"), line, form=_BUILD))
-    free = free_uses(captures, data)
-    pairs = zip(_sorted(captures, "operand"), _sorted(captures, "member"), strict=True)
-    members: set[str] = set()
-    skipped = {node.start_byte for node in captures.get("name", ())}
-    for operand, member in pairs:
-        skipped.add(member.start_byte)
-        if operand.start_byte in free:
-            members.add(f"{free[operand.start_byte]}.{text(member, data)}")
+    places, binders = bindings(captures, data)
+    named = {node.start_byte for node in captures.get("name", ())}
+    plain, members = used_names(captures["file"][0], data, places, binders, named)
     declared = texts(captures.get("top", ()), data) - {"_"}
-    plain = {name for start, name in free.items() if start not in skipped}
     package = next((text(node, data) for node in captures.get("package", ())), "")
     return Found(tuple(imports), package, declared, frozenset(plain | members) - declared)
-
-
-def _sorted(captures: Captures, name: str) -> list[Node]:
-    return sorted(captures.get(name, ()), key=lambda node: node.start_byte)
 
 
 def resolve(repository: Repository) -> Iterator[Edge]:

@@ -104,9 +104,19 @@ def _unread(captures: Captures, data: bytes) -> Iterator[Import]:
         opened, closed = between.rfind(b"/*"), between.rfind(b"*/")
         in_comment = opened > closed or (in_comment and closed < 0)
         behind_slashes = b"//" in between.rpartition(b"\n")[2]
-        if not in_comment and not behind_slashes and match.start(2) not in known:
+        if in_comment or behind_slashes or match.start(2) in known:
+            continue
+        if not _is_quoted(captures["file"][0], match.start()):
             kind: Kind = "type_only" if b"(" in match[1] or _TYPES.match(match[0]) else "import"
             yield Import(match[3].decode("utf-8", "replace"), number + 1, kind=kind)
+
+
+def _is_quoted(root: Node, place: int) -> bool:
+    """Return whether a place is text in a string: code that a script writes is none of its own."""
+    node = root.descendant_for_byte_range(place, place + 1)
+    while node is not None and node.type in {"string_fragment", "escape_sequence"}:
+        node = node.parent
+    return node is not None and node.type in {"string", "template_string", "template_literal_type"}
 
 
 def _relative(target: str) -> str:
