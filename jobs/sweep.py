@@ -10,7 +10,7 @@ files and tokenizer are those of the recipe's own.
 
 It leaves `arms.csv` and `arms.json` (means with intervals over seeds, differences to the first arm),
 `trials.json` (how each trial ended, and where its TensorBoard folder lies), `curves.jsonl`,
-`figure.png`, `report.html` and `best.yaml`. An interrupted sweep goes on where it was.
+`figure.png`, `report.html`, `best.yaml` and, over three sizes or more, `scaling.json`. An interrupted sweep goes on where it was.
 
 A trial's driver asks for next to nothing and may run on any node; its workers are on the train pool.
 """
@@ -35,6 +35,7 @@ from gristmill.tokens.tokenizer import Tokenizer
 from gristmill.training import sweep_arms
 from gristmill.training.metrics import FILE, TENSORBOARD, read_metrics
 from gristmill.training.request import HeldOutRequest, TrainRequest
+from gristmill.training.scaling import scaling_of
 from gristmill.training.schedule import Plan
 from gristmill.training.sweep_figure import draw
 from gristmill.training.sweep_report import Point, TrialRow, best_of, page, rule_of
@@ -185,6 +186,7 @@ def _collect(
     """Return how each trial went and its curve, from Tune's record and the trials' own metrics."""
     section = context.recipe.sweep
     assert section is not None
+    vocab_rows = Tokenizer.load(context.inputs["tokenizer"].storage).vocab_rows
     by_number = {result.config["number"]: result for result in results}
     rows: list[TrialRow] = []
     points: list[Point] = []
@@ -208,6 +210,7 @@ def _collect(
         found = [curve[step] for step in sorted(curve)]
         points += found
         row = _row(trial, found, result.error, section.steps)
+        row = replace(row, parameters=trial.recipe.model.resolved().num_parameters(vocab_rows))
         if row.status == "finished" and folder.exists(PARTED):
             parted = json.loads(folder.read_bytes(PARTED))
             reason = f"{row.reason}, the first {parted['step']} as trial {parted['trial']}'s"
@@ -260,6 +263,9 @@ def _write(
     arms = sweep_arms.arms_of(rows, points, measures)
     storage.write_bytes("arms.json", json.dumps(sweep_arms.as_json(arms), indent=1).encode())
     storage.write_bytes("arms.csv", sweep_arms.as_csv(arms).encode())
+    laws = scaling_of(rows, arms, measures)
+    if laws:
+        storage.write_bytes("scaling.json", json.dumps(laws, indent=1).encode())
     picture = draw(rows, points, measures, arms)
     storage.write_bytes("figure.png", picture)
     report = page(recipe.name, rows, points, best, picture, num_files, measures)

@@ -253,6 +253,9 @@ def _new_tuner(
             mode="min",
             scheduler=scheduler_of(context),
             max_concurrent_trials=min(concurrent, len(orders)),
+            # a process that has torch and DeepSpeed in it takes the next trial; one that was stopped
+            # amid its steps is not fit to
+            reuse_actors=order.direct and section.scheduler == "none",
         ),
         run_config=tune.RunConfig(
             name=TUNE_FOLDER,

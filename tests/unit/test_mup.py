@@ -41,7 +41,8 @@ def moved(width: int, mup: Mup, rate: float = 0.02, steps: int = 3) -> float:
         before = logits()
     for _ in range(steps):
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(logits()[:-1], tokens[1:]).backward()
+        loss = torch.nn.functional.cross_entropy(logits()[:-1], tokens[1:])
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
         return float((logits() - before).square().mean().sqrt())

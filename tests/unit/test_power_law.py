@@ -29,7 +29,7 @@ def test_planted_exponents_lie_in_the_interval_under_noise() -> None:
 
 def test_without_a_floor_it_is_a_line_in_logarithms() -> None:
     found = fit(SIZES, [3e-3 * (size / 1e6) ** -0.5 for size in SIZES], floor=False)
-    assert (found.law.floor, found.law.exponent) == (0.0, pytest.approx(0.5))
+    assert found.law.floor == 0.0 and found.law.exponent == pytest.approx(0.5)
     assert found.floor.low == found.floor.high == 0.0
 
 

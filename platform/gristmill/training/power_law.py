@@ -38,7 +38,7 @@ class PowerLaw:
 
     def at(self, x: float) -> float:
         """Return the law's value."""
-        return self.floor + self.scale * x**-self.exponent
+        return float(self.floor + self.scale * x**-self.exponent)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ class TrialRow:
     """What its point is called; empty when its values say it."""
     began_at: int = 0
     """The step of another trial's checkpoint that it parted from; 0 for none."""
+    parameters: int = 0
+    """Weights of its model."""
     curve: Mapping[str, str] = field(default_factory=dict)
     """Where its metrics and its TensorBoard folder lie in the artifact."""
 
