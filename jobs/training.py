@@ -25,6 +25,7 @@ from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from actors.trainer import FAILURE, train
 from gristmill import errors
+from gristmill.artifacts import Artifact
 from gristmill.errors import TrainingError
 from gristmill.storage import Storage
 from gristmill.tokens.shards import Shards
@@ -135,19 +136,24 @@ def held_out_of(context: StageContext, section: Training) -> HeldOutRequest | No
     """Return what is measured during the run, where the recipe asks for it. Raises TrainingError."""
     if not section.evals:
         return None
-    mark = context.inputs["tokenizer"].record.inputs["corpus"].fingerprint
-    corpus = context.store.find(mark)
-    if corpus is None:
-        raise TrainingError(
-            f"{context.step.key}.evals asks for held-out files, and the corpus they lie in is no longer "
-            f"in {context.store.storage.url}; make it again, or set evals to 0"
-        )
     return HeldOutRequest(
-        corpus=corpus.storage.url,
+        corpus=corpus_of(context, "evals").storage.url,
         times=section.evals,
         files=section.eval_files,
         seed=context.recipe.seed,
     )
+
+
+def corpus_of(context: StageContext, key: str) -> Artifact:
+    """Return the corpus that held-out files come from, as `key` of the section asks. Raises TrainingError."""
+    mark = context.inputs["tokenizer"].record.inputs["corpus"].fingerprint
+    corpus = context.store.find(mark)
+    if corpus is None:
+        raise TrainingError(
+            f"{context.step.key}.{key} asks for held-out files, and the corpus they lie in is no longer "
+            f"in {context.store.storage.url}; make it again, or set {key} to 0"
+        )
+    return corpus
 
 
 def shared_part(section: Training) -> Training:

@@ -29,6 +29,7 @@ from gristmill.corpus.languages import language_of_name
 from gristmill.model.config import Shape
 from gristmill.training.config import Training
 from gristmill.training.cross_entropy import CPU_ROWS, GPU_LOGITS
+from gristmill.training.lora import adapter_parameters
 
 ARCHIVE_RATIO = 4.0
 """Source text over its compressed size."""
@@ -93,18 +94,25 @@ def training_memory(
 
     bf16: 2-byte weights, gradients summed in fp32, and 12 bytes of fp32 master weight and moments;
     fp32: 4, 4 and 8, and from ZeRO 1 on 4 more, since DeepSpeed keeps a master there too. ZeRO 1 shards
-    the last, 2 the gradients too, 3 all; before they are sharded, gradients wait in a bucket.
+    the last, 2 the gradients too, 3 all; before they are sharded, gradients wait in a bucket. Adapters
+    have gradients and an optimizer for themselves alone. Offloaded, a GPU holds neither.
     """
     weights = shape.num_parameters(rows)
+    trained = weights if section.lora is None else adapter_parameters(shape, section.lora)
     wide = section.precision != "bf16"
     stage = section.zero_stage if wide else max(section.zero_stage, 2)
     sizes = (4, 4, 8 if stage == 0 else 12) if wide else (2, 4, 12)
     shares = [section.workers if section.zero_stage >= least else 1 for least in (3, 2, 1)]
-    held = [math.ceil(weights * size / share) for size, share in zip(sizes, shares, strict=True)]
+    held = [
+        math.ceil(count * size / share)
+        for count, size, share in zip((weights, trained, trained), sizes, shares, strict=True)
+    ]
+    if gpu and section.offload == "optimizer":
+        held[1:] = [0, 0]
     value = 4 if wide else 2
     table = rows * shape.hidden_size
-    buffers = min(weights, BUCKET) * value if stage else 0
-    buffers += 4 * table if shape.tie_embeddings else 0
+    buffers = min(trained, BUCKET) * value if stage else 0
+    buffers += 4 * table if shape.tie_embeddings and section.lora is None else 0
     return Memory(
         weights=held[0],
         gradients=held[1],

@@ -30,7 +30,11 @@ from tests.bench.repositories import wheel
 from tests.training_rank import logs, start
 
 transformers = pytest.importorskip("transformers")
-pytestmark = [pytest.mark.truth, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.truth,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 TEXTS = [
     'def fibonacci(n):\n    """Return the n-th Fibonacci number."""\n    if n < 2:\n        return',

@@ -22,7 +22,7 @@ from gristmill.training.metrics import read_metrics
 from gristmill.training.request import ModelRequest, TrainRequest
 from tests.training_rank import logs, start, write_rows
 
-pytestmark = pytest.mark.truth
+pytestmark = [pytest.mark.truth, pytest.mark.timeout(1200)]
 
 WIDE = Shape(
     hidden_size=256, intermediate_size=704, num_layers=12, num_heads=4, num_kv_heads=4,

@@ -44,6 +44,20 @@ def test_checkpointing_trades_activations() -> None:
     assert saved < plain / 4
 
 
+def test_offload_and_adapters_leave_the_weights() -> None:
+    shape = SIZES["1.3b"]
+    settings = {"precision": "bf16", "zero_stage": 2, "workers": 1}
+    plain, offloaded, adapted = (
+        estimate.training_memory(
+            shape, 32256, 4096, PretrainSection.model_validate(settings | more)
+        )
+        for more in ({}, {"offload": "optimizer"}, {"lora": {"rank": 16}})
+    )
+    assert offloaded.weights == adapted.weights == plain.weights
+    assert (offloaded.gradients, offloaded.optimizer) == (0, 0)
+    assert adapted.optimizer < 0.02 * plain.optimizer
+
+
 def test_vocabulary() -> None:
     assert estimate.vocab_rows(32000) == 32064
     assert estimate.bytes_per_token(1000) < estimate.bytes_per_token(32000) < 4

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gristmill.model.attention import PackedAttention
 from gristmill.model.config import SIZES
-from gristmill.model.folder import load_model
+from gristmill.model.folder import load_model, read_config
 from gristmill.model.llama import Llama
 from gristmill.storage import Storage
-from gristmill.training.config import Guard, Optimizer, Schedule, Training
+from gristmill.training.config import Guard, Lora, Optimizer, Schedule, Training
 from gristmill.training.metrics import read_metrics
 from gristmill.training.objective import Objective, decay_groups
 from gristmill.training.request import ModelRequest, TrainRequest
 from gristmill.training.samples import Samples
 from gristmill.training.schedule import learning_rate
-from tests.model_folder import tiny_tokenizer
+from tests.model_folder import tiny_model, tiny_tokenizer
 from tests.training_rank import logs, start, write_rows
 
 LENGTH, ROWS, STEPS, BATCH = 32, 24, 6, 5
@@ -33,6 +34,7 @@ TRAINING = Training(
 )
 
 
+LORA = Lora(rank=4, alpha=8.0)
 GUARD = Guard(sigmas=1e-9, window=8, max_skips=100)
 
 
@@ -41,22 +43,25 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer, and rows of ragged documents and loss masks, padded by up to a few tokens."""
     folder = tmp_path_factory.mktemp("data")
     write_rows(folder, ROWS, LENGTH, masked=True)
+    tiny_model(folder / "base", std=0.1)
     return folder
 
 
 def request_of(data: Path, output: Path, **training: Any) -> dict[str, Any]:
     tokenizer = tiny_tokenizer()
+    base = data / "base" if training.get("lora") else None
     return TrainRequest(
         stage="pretrain",
         seed=7,
         steps=STEPS,
         training=TRAINING.model_copy(update=training),
         model=ModelRequest(
-            shape=SIZES["tiny"],
+            shape=SIZES["tiny"] if base is None else read_config(base).shape,
             vocab_rows=tokenizer.vocab_rows,
             max_position=LENGTH,
             rope_theta=10000.0,
             initializer_std=0.05,
+            folder=None if base is None else str(base),
         ),
         rows=str(data / "tokens"),
         tokenizer=str(data / "tokenizer"),
@@ -122,6 +127,11 @@ def traces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         settings[f"micro8-{world}"] = {"micro_batch": 8}
         settings[f"recompute-{world}"] = {"activation_checkpointing": True}
         if world == 2:
+            for stage in (0, 2, 3):
+                settings[f"lora{stage}-2"] = {"zero_stage": stage, "lora": LORA}
+            for stage in (1, 2, 3):
+                settings[f"offload{stage}-2"] = {"zero_stage": stage, "offload": "optimizer"}
+            settings["offload2-bf16-2"] = {"precision": "bf16", "offload": "optimizer"}
             settings["ulysses0-2"] = {"zero_stage": 0, "sequence_parallel": 2}
             settings["ulysses3-2"] = {"zero_stage": 3, "sequence_parallel": 2, "micro_batch": 3}
             settings |= {
@@ -143,7 +153,7 @@ def test_every_stage_world_and_cut_gives_the_plain_run(traces: dict[str, Path], 
     wanted, model = reference(data)
     assert wanted[-1] < wanted[0]
     for name, output in traces.items():
-        if "guard" in name:
+        if "guard" in name or "lora" in name:
             continue
         if "bf16" in name:
             assert losses(output) == pytest.approx(wanted, abs=0.02), name
@@ -165,6 +175,29 @@ def test_updates_that_are_left_out_change_nothing_at_any_stage(
         weights = dict(load_model(traces[name] / "model").named_parameters())
         for key, value in model.named_parameters():
             assert (weights[key] - value).abs().max() < 2e-4, (name, key)
+
+
+def test_adapters_learn_the_same_at_every_stage_and_are_merged_at_the_end(
+    traces: dict[str, Path], data: Path
+) -> None:
+    found = {stage: losses(traces[f"lora{stage}-2"]) for stage in (0, 2, 3)}
+    assert found[2] == pytest.approx(found[0], abs=2e-5)
+    assert found[3] == pytest.approx(found[0], abs=2e-5)
+    output = traces["lora0-2"]
+    base = dict(load_model(data / "base").named_parameters())
+    adapter = load_file(output / "adapter" / "adapter_model.safetensors")
+    changed = 0
+    for name, weight in load_model(output / "model").named_parameters():
+        module = f"base_model.model.model.{name.removesuffix('.weight')}"
+        wanted = base[name].detach()
+        if f"{module}.lora_A.weight" in adapter:
+            up, down = adapter[f"{module}.lora_B.weight"], adapter[f"{module}.lora_A.weight"]
+            wanted = wanted + LORA.scale * up @ down
+            changed += int(not torch.equal(wanted, base[name]))
+        assert torch.allclose(weight, wanted, atol=1e-6), name
+    assert changed == 2 * 7
+    held = [path.stat().st_size for path in (output / "checkpoints").rglob("master-*.safetensors")]
+    assert max(held) < (data / "base" / "model.safetensors").stat().st_size / 2
 
 
 def test_what_a_step_says_of_itself(traces: dict[str, Path], data: Path) -> None:
@@ -232,6 +265,8 @@ def test_an_interrupted_run_goes_on_to_the_same_last_bit(
         "zero2-fp32-2": {},
         "zero2-bf16-2": {"precision": "bf16"},
         "zero3-bf16-2": {"precision": "bf16", "zero_stage": 3},
+        "offload2-2": {"offload": "optimizer"},
+        "lora2-2": {"lora": LORA},
     }
     requests = [request_of(data, tmp_path / name, **more) for name, more in settings.items()]
     moved = request_of(data, tmp_path / "moved")

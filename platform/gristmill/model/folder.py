@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gristmill.errors import ModelError
 from gristmill.model.config import Shape
 from gristmill.model.llama import Llama, LlamaConfig
+from gristmill.model.tensor_file import TensorFile
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -86,31 +86,53 @@ def save_weights(
     *,
     max_shard_bytes: int = 5_000_000_000,
 ) -> None:
-    """Write `config.json` and the weights, one shard in memory at a time; names are Hugging Face's."""
+    """Write `config.json` and the weights, one tensor in memory at a time; names are Hugging Face's."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (*folder.glob("model*.safetensors"), folder / INDEX):
         stale.unlink(missing_ok=True)
     _write_json(folder / CONFIG, config_values(config, dtype))
-    written: list[tuple[Path, list[str]]] = []
-    shard: dict[str, Tensor] = {}
-    total = held = 0
-    for name, tensor in tensors:
-        size = tensor.numel() * dtype.itemsize
-        if shard and held + size > max_shard_bytes:
-            written.append(_write_shard(folder, len(written), shard))
-            shard, held = {}, 0
-        shard[name] = tensor.detach().to("cpu", dtype).contiguous()
-        total, held = total + size, held + size
-    written.append(_write_shard(folder, len(written), shard))
+    written = list(_write_shards(folder, _saved_names(config), tensors, dtype, max_shard_bytes))
     if len(written) == 1:
-        written[0][0].rename(folder / WEIGHTS)
+        written[0].path.rename(folder / WEIGHTS)
         return
     places: dict[str, str] = {}
-    for number, (path, names) in enumerate(written, start=1):
+    for number, shard in enumerate(written, start=1):
         name = f"model-{number:05d}-of-{len(written):05d}.safetensors"
-        path.rename(folder / name)
-        places.update(dict.fromkeys(names, name))
+        shard.path.rename(folder / name)
+        places.update(dict.fromkeys(shard.names, name))
+    total = sum(shard.num_bytes for shard in written)
     _write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+
+
+def _write_shards(
+    folder: Path,
+    names: Sequence[str],
+    tensors: Iterator[tuple[str, Tensor]],
+    dtype: torch.dtype,
+    max_bytes: int,
+) -> Iterator[TensorFile]:
+    """Write the tensors in files of at most `max_bytes` (or of one tensor) and yield each file."""
+    coming = next(tensors, None)
+    number = 0
+    while coming is not None:
+        with TensorFile(folder / f"model-part-{number}.safetensors", names) as file:
+            while coming is not None:
+                name, tensor = coming
+                if file.names and file.num_bytes + tensor.numel() * dtype.itemsize > max_bytes:
+                    break
+                file.add(name, tensor.detach().to("cpu", dtype))
+                del tensor  # before the next one is made
+                coming = None
+                coming = next(tensors, None)
+        yield file
+        number += 1
+
+
+def _saved_names(config: LlamaConfig) -> list[str]:
+    """Return the names that a folder of this config has."""
+    with torch.device("meta"):
+        names = [name for name, _ in Llama(config).named_parameters()]
+    return [saved_name(name) for name in (*names, "lm_head.weight")]
 
 
 def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Llama:
@@ -284,12 +306,6 @@ def _weight_files(folder: Path) -> list[Path]:
 def saved_name(name: str) -> str:
     """Return Hugging Face's name of one of our weights."""
     return name if name.startswith("lm_head.") else f"model.{name}"
-
-
-def _write_shard(folder: Path, number: int, shard: dict[str, Tensor]) -> tuple[Path, list[str]]:
-    path = folder / f"model-part-{number}.safetensors"
-    save_file(shard, path, metadata={"format": "pt"})
-    return path, list(shard)
 
 
 def _add_to_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -20,10 +20,9 @@ from typing import Any
 import torch
 import xxhash
 from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from gristmill.errors import TrainingError
+from gristmill.model.tensor_file import TensorFile
 from gristmill.storage import Storage
 from gristmill.training.config import Schedule
 from gristmill.training.schedule import Plan
@@ -183,15 +182,14 @@ def _name(step: int | None) -> str | None:
 def _write(
     storage: Storage, folder: str, model: ShardedModel, key: str, rank: int, world: int
 ) -> CheckpointFile:
-    """Write this rank's share of one kind of value: every `world`-th parameter, whole."""
-    held: dict[str, Tensor] = {}
-    for number, (name, whole) in enumerate(model.read(key)):
-        if number % world == rank:
-            held[name] = whole.to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
+    """Write this rank's share of one kind of value: every `world`-th parameter, whole, one at a time."""
     name = f"{key}-{rank:05d}.safetensors"
     with tempfile.TemporaryDirectory() as aside:
         path = _place(storage, f"{folder}/{name}") or Path(aside) / name
-        save_file(held, path)
+        with TensorFile(path, model.named) as held:
+            for number, (parameter, whole) in enumerate(model.read(key)):
+                if number % world == rank:
+                    held.add(parameter, whole.to("cpu", torch.float32))
         file = CheckpointFile(name, path.stat().st_size, _hash(path))
         if storage.local() is None:
             storage.upload(path, f"{folder}/{name}")

@@ -1,6 +1,6 @@
 """The `pretrain`, `extend` and `finetune` sections: one step loop, different data and initial weights."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,24 @@ class Optimizer(Section):
     clip_norm: float = 1.0
 
 
+Matrix = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+class Lora(Section):
+    """Train low-rank adapters beside a model's matrices instead of the matrices."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
+    """An adapter's product counts alpha / rank."""
+    targets: tuple[Matrix, ...] = get_args(Matrix)
+    """Which matrices of each layer have one."""
+
+    @property
+    def scale(self) -> float:
+        """What an adapter's product is multiplied by."""
+        return self.alpha / self.rank
+
+
 class Guard(Section):
     """What makes an update be left out, and when that ends the run."""
 
@@ -57,9 +75,13 @@ class Training(Section):
     """Attention never crosses a document; False concatenates as the paper does."""
     z_loss: float = 0.0
     guard: Guard = Guard()
+    lora: Lora | None = None
+    """Adapters; the model they stand beside is one that exists (`finetune`, or `pretrain.initial_model`)."""
     resume_from: str | None = None
     """Fingerprint of a finished, shorter training to go on from; set by `run --resume`, never by hand."""
     zero_stage: Literal[0, 1, 2, 3] = context(2)
+    offload: Literal["none", "optimizer"] = context("none")
+    """`optimizer`: fp32 weights, moments and summed gradients lie in the host's memory; zero_stage 1 to 3."""
     micro_batch: int = context(1, ge=1)
     workers: int = context(2, ge=1)
     threads: int = context(1, ge=1)
@@ -96,6 +118,8 @@ class ExtendSection(Training):
     schedule: Schedule = Schedule(kind="constant", warmup_steps=0)
     rope_scale: float = Field(4.0, gt=0)
     rope_theta: float = Field(100000.0, gt=0)
+    long_context: int = context(0, ge=0)
+    """Held-out rows, and questions a distance, that the model is asked before and after; not in ZeRO 3."""
     tokens: TokensSection = TokensSection(sequence_length=16384)
 
 

@@ -45,10 +45,11 @@ class _Summed(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Return the sum and the entropies."""
         wanted = any(ctx.needs_input_grad[:2])
+        head_wanted = ctx.needs_input_grad[1]
         total = torch.zeros((), dtype=torch.float32, device=hidden_LC.device)
         entropies_L = torch.empty(len(targets_L), dtype=torch.float32, device=hidden_LC.device)
         hidden_gradient = torch.empty_like(hidden_LC) if wanted else None
-        head_gradient = torch.zeros_like(head_VC, dtype=torch.float32) if wanted else None
+        head_gradient = torch.zeros_like(head_VC, dtype=torch.float32) if head_wanted else None
         rows = piece_rows(hidden_LC.device, len(head_VC))
         for start in range(0, len(targets_L), rows):
             piece = slice(start, start + rows)
@@ -59,7 +60,7 @@ class _Summed(torch.autograd.Function):
             entropies_L[piece] = log_z_P - picked_P
             if z_loss:
                 total += z_loss * log_z_P.square().sum()
-            if hidden_gradient is None or head_gradient is None:
+            if hidden_gradient is None:
                 continue
             gradient_PV = logits_PV.sub_(log_z_P[:, None]).exp_()
             if z_loss:
@@ -67,22 +68,23 @@ class _Summed(torch.autograd.Function):
             gradient_PV.scatter_add_(1, targets_P[:, None], torch.full_like(log_z_P, -1.0)[:, None])
             narrow_PV = gradient_PV.to(hidden_LC.dtype)
             torch.mm(narrow_PV, head_VC, out=hidden_gradient[piece])
+            if head_gradient is None:  # a head that stands still
+                continue
             if hidden_LC.dtype == torch.float32:
                 head_gradient.addmm_(narrow_PV.T, hidden_PC)
             else:
                 head_gradient += narrow_PV.T @ hidden_PC
         total += entropies_L.sum()
         if wanted:
-            assert head_gradient is not None
             ctx.save_for_backward(hidden_gradient, head_gradient)
             ctx.head_dtype = head_VC.dtype
         ctx.mark_non_differentiable(entropies_L)
         return total, entropies_L
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor | None, None, None]:
         """Scale the gradients made on the way forward."""
         hidden_gradient, head_gradient = ctx.saved_tensors
         scale = gradients[0]
-        head = head_gradient.mul_(scale).to(ctx.head_dtype)
+        head = None if head_gradient is None else head_gradient.mul_(scale).to(ctx.head_dtype)
         return hidden_gradient.mul_(scale.to(hidden_gradient.dtype)), head, None, None

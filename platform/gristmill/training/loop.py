@@ -29,6 +29,7 @@ from gristmill.training.batch import Batch
 from gristmill.training.checkpoint import Checkpoints, State
 from gristmill.training.exam import Exam
 from gristmill.training.guard import SpikeGuard
+from gristmill.training.long_context_report import LongContextReport
 from gristmill.training.losses import Sums, split_losses
 from gristmill.training.metrics import MetricsLog, read_metrics, summarize
 from gristmill.training.request import TrainRequest
@@ -75,15 +76,21 @@ def run(
     """
     device = device or default_device()
     around = Around(report, progress or NoProgress(), leaving)
-    if request.held_out is not None and effective_stage(request.training) == 3:
+    measured = request.held_out is not None or request.long_context is not None
+    if measured and effective_stage(request.training) == 3:
         raise TrainingError("held-out measures need whole weights on a rank; use zero_stage 0 to 2")
     prepare_process(device, request.threads)
     loop = _Loop(request, device, around)
+    far = LongContextReport.of(request, loop.tokenizer) if loop.rank == 0 else None
+    if far is not None and loop.step == 0:
+        far.look(loop.model.llama, "before")
     loop.go()
+    seen = {} if far is None else far.look(loop.model.llama, "after")
     weights.export(loop.model, request)
     if loop.metrics is not None:
         loop.metrics.close()
-    return {**summarize(read_metrics(loop.output)), "steps": loop.step, "tokens": loop.tokens}
+    figures = {**summarize(read_metrics(loop.output)), **seen}
+    return {**figures, "steps": loop.step, "tokens": loop.tokens}
 
 
 def default_device() -> torch.device:
@@ -147,6 +154,7 @@ class _Loop:
         self.checkpoints = Checkpoints(
             self.output, identity(request), self.plan, training.keep_checkpoints
         )
+        weights.load_frozen(self.model, request.model)
         done = self.checkpoints.restore(self.model)
         if done is None:
             if training.resume_from is not None:

@@ -52,6 +52,19 @@ class HeldOutRequest(Section):
     """Ask for the names of imported files too (`evaluation.cross_file`)."""
 
 
+class LongContextRequest(Section):
+    """Measure bits per byte by position and retrieval by distance, before and after."""
+
+    corpus: str
+    """URL of the corpus artifact."""
+    num: int = Field(ge=1)
+    """Rows, and questions at each distance."""
+    seed: int
+    base_rope_theta: float
+    """RoPE's base before the extension."""
+    base_rope_scale: float
+
+
 class TrainRequest(Section):
     """One run of the step loop."""
 
@@ -74,6 +87,7 @@ class TrainRequest(Section):
     threads: int = 1
     """CPU threads of one worker."""
     held_out: HeldOutRequest | None = None
+    long_context: LongContextRequest | None = None
 
     def measure_steps(self) -> frozenset[int]:
         """Return the steps after which the model is measured on held-out files."""

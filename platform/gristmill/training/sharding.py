@@ -6,7 +6,11 @@ as ZeRO 2 then: the result is the same, the memory less. Gradients come out as t
 batch: the caller weighs the loss by `1 / targets of the global batch`.
 
 Weights and Adam's moments are read and written whole, one parameter at a time, whatever the stage and
-world size: that is what makes checkpoints free of both. All of these calls are collective.
+world size: that is what makes checkpoints free of both. All of these calls are collective. With adapters
+(`lora`) they are the adapters' alone; the rest stands still and is only ever written.
+
+Offload keeps what the optimizer holds in the host's memory, under the same torch AdamW: DeepSpeed's own,
+which it would ask for, is compiled at the first start and rounds differently.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ from torch import Tensor, nn
 from gristmill.errors import TrainingError
 from gristmill.model.llama import Llama
 from gristmill.training.batch import Batch
-from gristmill.training.config import Training
+from gristmill.training.config import Lora, Training
+from gristmill.training.lora import add_adapters
 from gristmill.training.muon import Muon, muon_groups
 from gristmill.training.mup import RATE, Mup
 from gristmill.training.objective import Objective, decay_groups
@@ -73,7 +78,7 @@ class ShardedModel:
         self._leave_out = False
         config = engine_config(training, self.stage, accumulate, self.world)
         with torch.device(device if self.stage < 3 else "cpu"):
-            self.llama = _empty(request, config, self.stage)
+            self.llama = _empty(request, config, self.stage, training.lora)
         self.llama.checkpoint_blocks = training.activation_checkpointing
         if training.compile:
             self.llama.compile_blocks()
@@ -87,7 +92,11 @@ class ShardedModel:
         self.engine: Any = deepspeed.initialize(
             model=objective, optimizer=optimizer, config=config
         )[0]
-        self.named = dict(self.llama.named_parameters())
+        weights = dict(self.llama.named_parameters())
+        self.named = {name: weight for name, weight in weights.items() if weight.requires_grad}
+        """What is trained."""
+        self.frozen = {name: weight for name, weight in weights.items() if not weight.requires_grad}
+        """What adapters stand beside."""
         self._let_updates_be_left_out()
 
     def backward(self, batch: Batch, total_targets: int) -> Tensor:
@@ -141,7 +150,7 @@ class ShardedModel:
             optimizer._overflow_check_and_loss_scale_update = checked
 
     def shapes(self) -> dict[str, torch.Size]:
-        """Return the shape of each whole parameter, by name."""
+        """Return the shape of each whole parameter that is trained, by name."""
         return {
             name: getattr(parameter, "ds_shape", parameter.shape)
             for name, parameter in self.named.items()
@@ -172,7 +181,13 @@ class ShardedModel:
     def write_weight(self, name: str, whole: Tensor) -> None:
         """Set a parameter, in fp32 and in the precision it is computed with."""
         self._write(name, MASTER, whole)
-        parameter = self.named[name]
+        self._set(self.named[name], whole)
+
+    def write_frozen(self, name: str, whole: Tensor) -> None:
+        """Set a weight that stands still, in the precision it is computed with."""
+        self._set(self.frozen[name], whole)
+
+    def _set(self, parameter: nn.Parameter, whole: Tensor) -> None:
         if self.stage == 3:
             _partition(parameter).copy_(self._slice_of(parameter, whole))
         else:
@@ -267,14 +282,24 @@ def effective_stage(training: Training) -> int:
 
 
 def engine_config(training: Training, stage: int, accumulate: int, world: int) -> dict[str, Any]:
-    """Return DeepSpeed's config."""
+    """Return DeepSpeed's config. Raises TrainingError for offload without shards."""
+    sharded: dict[str, Any] = {"stage": stage, "overlap_comm": False}
+    if training.offload == "optimizer":
+        if stage == 0:
+            raise TrainingError(
+                "offload keeps a sharded optimizer in the host's memory, and zero_stage is 0; "
+                "use zero_stage 1 to 3, or offload none"
+            )
+        pinned = torch.cuda.is_available()
+        sharded["offload_optimizer"] = {"device": "cpu", "pin_memory": pinned}
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": training.micro_batch,
         "gradient_accumulation_steps": accumulate,
         "train_batch_size": training.micro_batch * accumulate * world,
         # At stage 0 DeepSpeed does not tell the norm it clips by, so `micro_step` clips.
         "gradient_clipping": training.optimizer.clip_norm if stage else 0.0,
-        "zero_optimization": {"stage": stage, "overlap_comm": False},
+        "zero_optimization": sharded,
+        "zero_force_ds_cpu_optimizer": False,
         "communication_data_type": "fp32",
         "steps_per_print": 1_000_000_000,
         "wall_clock_breakdown": False,
@@ -295,18 +320,25 @@ def _import_muon_uncompiled() -> None:
         torch.compile = compiler
 
 
-def _empty(request: ModelRequest, config: dict[str, Any], stage: int) -> Llama:
+def _empty(request: ModelRequest, config: dict[str, Any], stage: int, lora: Lora | None) -> Llama:
     """Return the decoder with memory for its weights but no values; partitioned at once in ZeRO 3."""
     if stage == 3:
         import deepspeed
 
         with deepspeed.zero.Init(config_dict_or_path=config):
-            return Llama(request.config())
+            return _decoder(request, lora)
     device = torch.get_default_device()
     with torch.device("meta"):
-        llama = Llama(request.config())
+        llama = _decoder(request, lora)
     llama.to_empty(device=device)
     llama.tie()
+    return llama
+
+
+def _decoder(request: ModelRequest, lora: Lora | None) -> Llama:
+    llama = Llama(request.config())
+    if lora is not None:
+        add_adapters(llama, lora)
     return llama
 
 

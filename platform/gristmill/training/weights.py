@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from gristmill.errors import ModelError
+from gristmill.errors import ModelError, TrainingError
 from gristmill.model.folder import save_companions, save_weights, saved_name
 from gristmill.model.gguf import SUFFIX
 from gristmill.model.importing import Source
 from gristmill.model.llama import fill
 from gristmill.storage import Storage
 from gristmill.tokens.tokenizer import Tokenizer
+from gristmill.training.config import Lora
+from gristmill.training.lora import FOLDER, fill_adapter, merged, save_adapter
 from gristmill.training.mup import Mup
 from gristmill.training.request import ModelRequest, TrainRequest
 from gristmill.training.sharding import MASTER, ShardedModel
@@ -22,24 +26,48 @@ MODEL = "model"
 
 
 def begin(model: ShardedModel, request: ModelRequest, seed: int) -> None:
-    """Give the weights their first values. Raises ModelError when a folder does not fit."""
+    """Give what is trained its first values. Raises ModelError when a folder does not fit."""
     model.begin_moments(0)
     mup = Mup.of(request.shape.hidden_size, request.mup_base_width)
-    if request.folder is None:
+    if model.frozen:
+        for name, shape in model.shapes().items():
+            whole = torch.empty(shape)
+            fill_adapter(name, whole, seed)
+            model.write_weight(name, whole)
+    elif request.folder is None:
         for name, shape in model.shapes().items():
             whole = torch.empty(shape)
             fill(name, whole, request.initializer_std * mup.spread(name), seed)
             model.write_weight(name, whole)
+    else:
+        _read(request, set(model.shapes()), model.write_weight)
+
+
+def load_frozen(model: ShardedModel, request: ModelRequest) -> None:
+    """Give what adapters stand beside its values, if there is any. Raises ModelError, TrainingError."""
+    if not model.frozen:
         return
+    if request.folder is None:
+        raise TrainingError(
+            "lora adapts a model that exists, and this training begins from nothing; use it in "
+            "finetune, or set pretrain.initial_model"
+        )
+    _read(request, set(model.frozen), model.write_frozen)
+
+
+def _read(request: ModelRequest, names: set[str], write: Callable[[str, Tensor], None]) -> None:
+    """Read the folder's weights one after the other. Raises ModelError when one is missing."""
+    assert request.folder is not None
     with tempfile.TemporaryDirectory() as aside:
         source = source_at(request.folder, Path(aside))
         check_fits(source, request)
-        missing = dict(model.shapes())
+        missing = set(names)
         for name, whole in source.weights(torch.float32, request.vocab_rows):
-            if missing.pop(name, None) is not None:
-                model.write_weight(name, whole)
+            if name in missing:
+                missing.remove(name)
+                write(name, whole)
         if missing:
-            raise ModelError(f"model {request.folder} lacks {', '.join(list(missing)[:5])}")
+            raise ModelError(f"model {request.folder} lacks {', '.join(sorted(missing)[:5])}")
 
 
 def source_at(url: str, aside: Path) -> Source:
@@ -63,10 +91,15 @@ def check_fits(source: Source, request: ModelRequest) -> None:
 
 
 def export(model: ShardedModel, request: TrainRequest) -> None:
-    """Write the model folder `model/` of the run's output; every rank takes part."""
-    named = ((saved_name(name), whole) for name, whole in model.read(MASTER))
+    """Write the model folder `model/` of the run's output; every rank takes part.
+
+    With adapters the weights are the first model's with the adapters added, and `adapter/` has them alone.
+    """
+    lora = request.training.lora
+    trained = model.read(MASTER)
+    adapters = {} if lora is None else {name: whole.cpu().clone() for name, whole in trained}
     if torch.distributed.get_rank() != 0:
-        for _ in named:
+        for _ in trained:
             pass
         torch.distributed.barrier()
         return
@@ -76,10 +109,26 @@ def export(model: ShardedModel, request: TrainRequest) -> None:
     ends = [special.eot, special.eos] if request.end == "eot" else special.eos
     with tempfile.TemporaryDirectory() as aside:
         local = output.local()
-        folder = Path(aside) / "out" if local is None else local / MODEL
-        save_weights(folder, request.model.config(), named, dtype)
+        folder = Path(aside) / "out" if local is None else local
+        if lora is not None:
+            trained = _merged(request.model, adapters, lora, Path(aside))
+            save_adapter(folder / FOLDER, adapters, lora, request.model.folder or "")
+        named = ((saved_name(name), whole) for name, whole in trained)
+        save_weights(folder / MODEL, request.model.config(), named, dtype)
         files = tokenizer.download("", Path(aside) / "tokenizer")
-        save_companions(folder, files, bos=special.bos, eos=ends, pad=special.pad)
+        save_companions(folder / MODEL, files, bos=special.bos, eos=ends, pad=special.pad)
         if local is None:
-            output.upload(folder, MODEL)
+            for part in folder.iterdir():
+                output.upload(part, part.name)
     torch.distributed.barrier()
+
+
+def _merged(
+    request: ModelRequest, adapters: dict[str, Tensor], lora: Lora, aside: Path
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the first model's weights with the adapters added."""
+    assert request.folder is not None
+    source = source_at(request.folder, aside)
+    for name, whole in source.weights(torch.float32, request.vocab_rows):
+        if name != "lm_head.weight" or not request.shape.tie_embeddings:
+            yield name, merged(name, whole, adapters, lora)
