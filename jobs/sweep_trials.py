@@ -28,6 +28,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.state import list_placement_groups
+from ray.util.state.exception import RayStateApiException
 
 from gristmill.progress import LineProgress
 from gristmill.storage import Storage
@@ -223,11 +224,12 @@ def leave_no_groups(known: set[str]) -> int:
     left = {key for key, group in table.items() if group["state"] != "REMOVED"} - known
     if not left:
         return 0
-    ours = {
-        group.placement_group_id
-        for group in list_placement_groups(detail=True)
-        if group.creator_job_id == job
-    }
+    try:
+        groups = list_placement_groups(detail=True)
+    except RayStateApiException as error:  # no dashboard: Ray removes them when the job ends
+        log.warning("placement groups may be left behind until the job ends: %s", error)
+        return 0
+    ours = {group.placement_group_id for group in groups if group.creator_job_id == job}
     for key in sorted(left & ours):
         log.warning("placement group %s was left behind by a trial and is removed", key)
         remove_placement_group(PlacementGroup(ray.PlacementGroupID.from_hex(key)))

@@ -311,3 +311,14 @@ def test_a_folder_s_own_licence_decides_for_its_files(
         "a.py": (whole, "" if whole == "MIT" else "licence"),
         "third/deep/b.py": (part, "" if part == "MIT" else "licence"),
     }
+
+
+def test_single_files_are_documents_of_their_own(root: Path, made: Made, tmp_path: Path) -> None:
+    alone = Made(section_of(root).model_copy(update={"order": "single"}), tmp_path)
+    for split in ("train", "held_out"):
+        documents = alone.documents(split)
+        assert {len(document.files) for document in documents} <= {1}
+        files = {(d.repository, file.path) for d in documents for file in d.files}
+        known = {(d.repository, file.path) for d in made.documents(split) for file in d.files}
+        assert files == known and len(documents) == len(files)
+    assert len(made.documents()) < len(alone.documents())
