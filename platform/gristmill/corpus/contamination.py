@@ -15,6 +15,7 @@ the rest.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,6 +144,13 @@ class Benchmarks:
     def load(names: Sequence[str]) -> Benchmarks:
         """Read bundled benchmarks by name, or JSON-lines files by path. Raises RecipeError."""
         return _load(tuple(names))
+
+    @staticmethod
+    def check(names: Sequence[str]) -> None:
+        """Raise the RecipeError that `load` would, without the work of it."""
+        for name in names:
+            if name not in BUNDLED:
+                deque(passages(name), maxlen=0)
 
     def find(self, texts: Sequence[str]) -> list[str]:
         """Return for each text what it holds of a benchmark first, or an empty string."""

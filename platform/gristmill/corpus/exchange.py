@@ -1,15 +1,16 @@
 """Partition files: what the tasks of a step hand to the tasks of the next one.
 
-A task writes one file a stage, its rows sorted into buckets; the file is Arrow's IPC file with one
-record batch a bucket, so that the task of a bucket reads its batch of every file and nothing else. Rows
+A task writes one file a stage, its rows sorted into buckets: the buckets' places, the schema, then one
+Arrow message a bucket that has rows. So the task of a bucket reads two numbers and its message of every
+file and nothing else, whatever the number of buckets: an index that had to be read whole would make
+that quadratic. Rows
 come back in the order of the tasks' numbers, whoever wrote them and when. A file that is there already
 is not written again: a killed shuffle goes on where it was.
 """
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from gristmill.storage import Storage
 
 T = TypeVar("T")
 Buckets = npt.NDArray[np.int64]
+_HEAD_BYTES = 16
+"""Of a partition file: how many buckets it has, how long its schema is; the buckets' places follow."""
+_PLACE_BYTES = 8
 
 
 class Work(Protocol):
@@ -96,19 +100,37 @@ class StoredExchange:
 
     def write(self, stage: str, writer: int, rows: pa.Table, to: Buckets, num: int) -> None:
         """Write one file, visible whole or not at all."""
-        sink = io.BytesIO()
-        with pa.ipc.new_file(sink, rows.schema) as stream:
-            for part in _parted(rows, to, num):
-                stream.write_batch(_one_batch(part))
-        self.storage.write_bytes(_path(stage, writer), sink.getvalue())
+        ordered, ends = _ordered(rows, to, num)
+        schema = rows.schema.serialize().to_pybytes()
+        messages: list[pa.Buffer] = []
+        places = np.empty(num + 1, dtype=np.int64)
+        place = _HEAD_BYTES + places.nbytes + len(schema)
+        start = 0
+        for bucket, end in enumerate(ends.tolist()):
+            places[bucket] = place
+            if end > start:
+                messages.append(_one_batch(ordered.slice(start, end - start)).serialize())
+                place += messages[-1].size
+            start = end
+        places[num] = place
+        head = np.array([num, len(schema)], dtype=np.int64)
+        data = b"".join([head.tobytes(), places.tobytes(), schema, *messages])
+        self.storage.write_bytes(_path(stage, writer), data)
 
     def read(self, stage: str, bucket: int) -> pa.Table | None:
-        """Read a bucket's batch of every file."""
+        """Read a bucket's message of every file."""
+        schema: pa.Schema | None = None
         batches = []
         for path in self.storage.list(stage):
             with self.storage.open_input(path) as stream:
-                batches.append(pa.ipc.open_file(stream).get_batch(bucket))
-        return pa.Table.from_batches(batches) if batches else None
+                if schema is None:
+                    schema = _schema(stream)
+                at = _HEAD_BYTES + _PLACE_BYTES * bucket
+                first, last = np.frombuffer(stream.read_at(2 * _PLACE_BYTES, at), np.int64).tolist()
+                if last > first:
+                    message = pa.py_buffer(stream.read_at(last - first, first))
+                    batches.append(pa.ipc.read_record_batch(message, schema))
+        return None if schema is None else pa.Table.from_batches(batches, schema)
 
     def drop(self, stage: str) -> None:
         """Remove a stage's folder."""
@@ -119,17 +141,29 @@ def _path(stage: str, writer: int) -> str:
     return f"{stage}/{writer:07d}.arrow"
 
 
-def _parted(rows: pa.Table, to: Buckets, num: int) -> list[pa.Table]:
+def _schema(stream: Any) -> pa.Schema:
+    """Return the schema of a partition file's rows."""
+    num, size = np.frombuffer(stream.read_at(_HEAD_BYTES, 0), np.int64).tolist()
+    place = _HEAD_BYTES + _PLACE_BYTES * (num + 1)
+    return pa.ipc.read_schema(pa.py_buffer(stream.read_at(size, place)))
+
+
+def _ordered(rows: pa.Table, to: Buckets, num: int) -> tuple[pa.Table, Buckets]:
+    """Return the rows by bucket, and where each of the `num` buckets ends."""
     if num == 1:
-        return [rows]
+        return rows.combine_chunks(), np.array([rows.num_rows], dtype=np.int64)
     kind = np.uint16 if num <= 1 << 16 else np.uint32
     order = np.argsort(to.astype(kind), kind="stable")  # a radix sort up to 65,536 buckets
     ends = np.cumsum(np.bincount(to, minlength=num))
-    rows = rows.take(pa.array(order)).combine_chunks()
+    return rows.take(pa.array(order)).combine_chunks(), ends
+
+
+def _parted(rows: pa.Table, to: Buckets, num: int) -> list[pa.Table]:
+    ordered, ends = _ordered(rows, to, num)
     starts = ends - np.diff(ends, prepend=0)
-    return [rows.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
+    return [ordered.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def _one_batch(part: pa.Table) -> pa.RecordBatch:
-    batches = part.combine_chunks().to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=part.schema)
+    (batch,) = part.combine_chunks().to_batches()
+    return batch

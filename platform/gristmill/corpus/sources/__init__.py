@@ -1,34 +1,35 @@
 """Where repositories come from: installed distributions, folders, git, archives, tables.
 
 `resolve_sources` is what a plan needs: which repositories at which revisions, cheaply. `open_sources`
-is what the corpus job needs to read them, `read_files` is how it reads one.
+is what the corpus job needs to read them, `read_files` is how it reads one. A kind's module is loaded when
+a source of the kind is met: what it needs (libgit2, say) costs every worker a part of a second.
 """
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from gristmill.artifacts import SourceIdentity
 from gristmill.corpus.config import CorpusSection
 from gristmill.corpus.licence_files import licence_of_file
 from gristmill.corpus.opt_out import wants_out
-from gristmill.corpus.sources import archive, folder, git, installed, table
 from gristmill.corpus.sources.repository import Bytes, Kind, Repository, Unread
 from gristmill.corpus.watch import Poison, Watch
 from gristmill.errors import SourceError
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-KINDS: dict[str, Kind] = {
-    "installed": installed.KIND,
-    "folder": folder.KIND,
-    "git": git.KIND,
-    "archive": archive.KIND,
-    "table": table.KIND,
-}
 
 
 def kind_of(repository: Repository) -> Kind:
     """Return the functions that read a repository."""
-    return KINDS[repository.source.kind]
+    return _kind(repository.source.kind)
+
+
+@cache
+def _kind(name: str) -> Kind:
+    found: Kind = importlib.import_module(f"{__name__}.{name}").KIND
+    return found
 
 
 def resolve_sources(section: CorpusSection) -> tuple[SourceIdentity, ...]:
@@ -54,7 +55,7 @@ def open_all(section: CorpusSection) -> list[Repository]:
     found = [
         repository
         for source in section.sources
-        for repository in KINDS[source.kind].repositories(source)
+        for repository in _kind(source.kind).repositories(source)
     ]
     if not found:
         raise SourceError("corpus.sources is empty; name at least one source")
