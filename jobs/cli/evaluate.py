@@ -106,7 +106,16 @@ def evaluate_command(
     for one, source in ((one, source) for one in run for source in opened):
         exam = _exam(one, tasks[one.key], source, samples, out, seed, box)
         stopped = not _finished(exam)
-        found.append(_result(exam, known.get(one.key), newest))
+        found.append(
+            _result(exam, known.get(one.key), newest)
+            if exam.done or stopped
+            else results.not_run(
+                one,
+                source.name,
+                f"it has no answer to any of the {len(exam.tasks)} tasks, which are named like "
+                f"{exam.tasks[0].name if exam.tasks else '-'}",
+            )
+        )
         if stopped:
             break
     _report(found, tasks, out, as_json=as_json, stopped=stopped)
@@ -234,7 +243,7 @@ def _report(
         table.add_column(heading)
     for one in found:
         if one.not_run:
-            table.add_row(one.model, one.benchmark, "not run", one.not_run[:60], "", "", "")
+            table.add_row(one.model, one.benchmark, "not run", one.not_run[:90], "", "", "")
         for score in one.scores:
             e = score.estimate
             interval = f"{100 * e.low:.1f} .. {100 * e.high:.1f}"

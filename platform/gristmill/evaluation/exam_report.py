@@ -54,6 +54,7 @@ def _overview(results: Sequence[Result]) -> str:
         first = next(iter(some.values()))
         mains = {model: one.main for model, one in some.items() if one.main is not None}
         best = max((main.estimate.value for main in mains.values()), default=0.0)
+        lesser = any(main.estimate.value < best for main in mains.values())
         cells = []
         for model in models:
             main = mains.get(model)
@@ -61,7 +62,7 @@ def _overview(results: Sequence[Result]) -> str:
                 cells.append("not run" if model in some else "\u2013")
                 continue
             text = shown(main)
-            top = len(mains) > 1 and main.estimate.value == best
+            top = main.estimate.value == best and lesser
             cells.append(f"<b>{text}</b>" if top else text)
         num = str(max((main.estimate.num for main in mains.values()), default=0))
         rows.append([f"{escape(first.title)}<br><small>{escape(key)}</small>", num, *cells])

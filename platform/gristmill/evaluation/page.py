@@ -24,6 +24,7 @@ pre { background: var(--shade); border: 1px solid var(--line); border-radius: 6p
   padding: .7rem .9rem; overflow-x: auto; white-space: pre-wrap; word-break: break-word; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; background: #fff; border-radius: 6px; }
 .right { color: var(--good); } .wrong { color: var(--bad); }
+.item table { table-layout: fixed; }
 .item { border: 1px solid var(--line); border-radius: 8px; padding: .8rem 1rem; margin: 1rem 0; }
 mark { background: color-mix(in srgb, var(--two) 35%, transparent); color: inherit; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
