@@ -111,7 +111,7 @@ def work(context: StageContext) -> Outcome:
 
 def _check(section: CorpusSection, repositories: Sequence[Repository]) -> None:
     """Raise now what would otherwise be found after the reading, or in every worker."""
-    Benchmarks.load(section.decontaminate)
+    Benchmarks.check(section.decontaminate)
     if section.held_out.by == "date" and section.held_out.share > 0:
         dates = {item.name: item.identity.date for item in repositories}
         newest_first([item.name for item in repositories], dates)
