@@ -80,7 +80,7 @@ async def _replay(
     seen = Replay()
     until = time.monotonic() + seconds
     limits = httpx.Limits(max_connections=4 * users)
-    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
         await asyncio.gather(
             *(_user(client, files, number, until, options, seen) for number in range(users))
         )

@@ -30,7 +30,7 @@ class Traces:
     def __init__(self, processor: SpanProcessor) -> None:
         """`processor` is told of every span."""
         resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=resource)
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer(SERVICE, __version__)
         self._parents = TraceContextTextMapPropagator()
