@@ -120,7 +120,7 @@ def _read(
     broken = _broken(grammar, root, deadline) if root.has_error else []
     query = _query(grammar, rules.query)
     if rules.near is None:
-        captures = _captures(query, root, deadline)
+        captures = _captures(query, root, deadline, rules.unordered)
     else:
         near = _captures_near(rules, query, root, data, deadline)
         captures = {**near, "error": [node for node in broken if node.is_error]}
@@ -151,13 +151,18 @@ def _tree(grammar: tuple[str, str], data: bytes, deadline: float) -> Tree:
         raise
 
 
-def _captures(query: Query, root: Node, deadline: float) -> Captures:
+def _captures(
+    query: Query, root: Node, deadline: float, unordered: frozenset[str] = frozenset()
+) -> Captures:
     # py-tree-sitter 0.26.1 crashes when captures() gets a progress callback, so none is given;
     # a query is linear in the tree, and the tree was made within the limit.
     if time.thread_time() > deadline:
         raise _OutOfTime
     captures = QueryCursor(query).captures(root)  # in an order of memory addresses
-    return {name: sorted(nodes, key=_BY_PLACE) for name, nodes in captures.items()}
+    return {
+        name: nodes if name in unordered else sorted(nodes, key=_BY_PLACE)
+        for name, nodes in captures.items()
+    }
 
 
 def _captures_near(

@@ -339,5 +339,6 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
+    unordered=frozenset({"attribute", "member", "skipped", "type", "use", "variable"}),
     config_names=frozenset({"*.csproj", "Directory.Build.props"}),
 )

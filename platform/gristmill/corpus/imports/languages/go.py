@@ -202,5 +202,6 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
+    unordered=frozenset({"bind", "late", "name", "scope"}),
     config_names=frozenset({"go.mod", "go.work"}),
 )
