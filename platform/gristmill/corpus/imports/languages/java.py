@@ -139,4 +139,5 @@ RULES = LanguageRules(
     query=_QUERY,
     extract=extract,
     resolve=resolve,
+    unordered=frozenset({"member", "object", "qualified", "type", "variable"}),
 )
