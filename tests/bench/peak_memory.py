@@ -83,7 +83,8 @@ def head(way: str, targets: str, hidden: str, rows: str) -> dict[str, int]:
     hidden_LC = torch.randn(int(targets), size, requires_grad=True)
     head_VC = (torch.randn(int(rows), size) * 0.05).requires_grad_()
     targets_L = torch.randint(0, int(rows), (int(targets),))
-    hidden_LC.grad, head_VC.grad = torch.zeros_like(hidden_LC), torch.zeros_like(head_VC)
+    # filled, not zeros: those take memory only once they are written to
+    hidden_LC.grad, head_VC.grad = torch.full_like(hidden_LC, 0.0), torch.full_like(head_VC, 0.0)
 
     def plain() -> None:
         cross_entropy(hidden_LC @ head_VC.T, targets_L, reduction="sum").backward()

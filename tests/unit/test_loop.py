@@ -16,10 +16,11 @@ from gristmill.storage import Storage
 from gristmill.training.config import Guard, Lora, Optimizer, Schedule, Training
 from gristmill.training.metrics import read_metrics
 from gristmill.training.objective import Objective, decay_groups
-from gristmill.training.request import ModelRequest, TrainRequest
+from gristmill.training.request import LongContextRequest, ModelRequest, TrainRequest
 from gristmill.training.samples import Samples
 from gristmill.training.schedule import learning_rate
-from tests.model_folder import tiny_model, tiny_tokenizer
+from tests.made_corpus import document, write_documents
+from tests.model_folder import TEXT, tiny_model, tiny_tokenizer
 from tests.training_rank import logs, start, write_rows
 
 LENGTH, ROWS, STEPS, BATCH = 32, 24, 6, 5
@@ -44,6 +45,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_rows(folder, ROWS, LENGTH, masked=True)
     tiny_model(folder / "base", std=0.1)
+    files = {f"{number}.py": TEXT for number in range(3)}
+    write_documents(Storage.open(str(folder / "corpus")), [document(files, split="held_out")])
     return folder
 
 
@@ -145,6 +148,17 @@ def traces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
             {"request": request_of(data, folder / name, **changes)}
             for name, changes in settings.items()
         ]
+        if world == 1:  # asked about long context before and after
+            found["asked-1"] = folder / "asked-1"
+            far = LongContextRequest(
+                corpus=str(data / "corpus"),
+                num=1,
+                seed=1,
+                base_rope_theta=100.0,
+                base_rope_scale=1.0,
+            )
+            asked = {"long_context": far.model_dump(mode="json")}
+            runs.append({"request": request_of(data, found["asked-1"]) | asked})
         assert start(place, runs, world) == [0] * world, logs(place)
     return found
 
@@ -198,6 +212,14 @@ def test_adapters_learn_the_same_at_every_stage_and_are_merged_at_the_end(
     assert changed == 2 * 7
     held = [path.stat().st_size for path in (output / "checkpoints").rglob("master-*.safetensors")]
     assert max(held) < (data / "base" / "model.safetensors").stat().st_size / 2
+
+
+def test_long_context_is_asked_before_and_after(traces: dict[str, Path]) -> None:
+    """And the run is what it is without the questions, as the test of all stages shows."""
+    values = json.loads((traces["asked-1"] / "long_context.json").read_text())
+    before, after = (values[when]["positions"] for when in ("before", "after"))
+    assert len(before) == len(after) == 12
+    assert before != after
 
 
 def test_what_a_step_says_of_itself(traces: dict[str, Path], data: Path) -> None:
