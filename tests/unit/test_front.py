@@ -214,7 +214,10 @@ def test_an_answer_that_repeats_the_corpus_says_whose_it_is_or_is_blocked(
         assert (source["repository"], source["revision"]) == ("alpha", "1.0")
         assert (source["licence"], source["path"]) == ("MIT", "1.py") and source["num_words"] >= 40
         last = json.loads(lines[-1])
-        assert last["sources"] == said["sources"]
+        if block:  # how much was written when it was found depends on how deltas came together
+            assert [found["path"] for found in last["sources"]] == ["1.py"]
+        else:
+            assert last["sources"] == said["sources"]
         shown = said["choices"][0]
         assert shown["finish_reason"] == ("content_filter" if block else "length")
         assert (shown["text"] == text) is not block and text.startswith(shown["text"])
