@@ -149,9 +149,11 @@ def part_from(trunk: Trunk, output: Storage) -> bool:
 class Follow(tune.Callback):
     """Says how far all trials are together. Tune pickles it, so it holds plain values only."""
 
-    def __init__(self, key: str, total: int) -> None:
+    def __init__(self, key: str, each: int, trials: int) -> None:
         self.key = key
-        self.total = total
+        self.each = each
+        """Steps of a trial; Tune makes trials as it goes, so their number is not in its list."""
+        self.total = each * trials
         self.steps: dict[str, int] = {}
         self.progress: LineProgress | None = None
 
@@ -167,7 +169,7 @@ class Follow(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """Count a trial that ended, early or not, as done."""
-        self.steps[trial.trial_id] = self.total // max(len(trials), 1)
+        self.steps[trial.trial_id] = self.each
         self._update()
 
     def _update(self, **figures: float) -> None:
@@ -263,7 +265,7 @@ def _new_tuner(
             name=TUNE_FOLDER,
             storage_path=context.draft.storage.root,
             storage_filesystem=filesystem,
-            callbacks=[Follow(context.step.key, section.steps * len(orders))],
+            callbacks=[Follow(context.step.key, section.steps, len(orders))],
             failure_config=tune.FailureConfig(max_failures=failures),
             verbose=0,
         ),

@@ -166,12 +166,13 @@ def test_files_that_are_asked_for_are_in_no_training_split(tmp_path: Path) -> No
 
 
 def test_progress_can_be_pickled_and_counts_all_trials(capsys: pytest.CaptureFixture[str]) -> None:
-    follow = sweep_trials.Follow("sweep", 40)
+    follow = sweep_trials.Follow("sweep", 20, 2)
     trials = [SimpleNamespace(trial_id="a"), SimpleNamespace(trial_id="b")]
     follow.on_trial_result(1, trials, trials[0], {"step": 10, "score": 3.0})
     assert '"done": 10' in capsys.readouterr().out
     again = cloudpickle.loads(cloudpickle.dumps(follow))
-    again.on_trial_complete(2, trials, trials[0])
+    again.on_trial_complete(2, trials[:1], trials[0])
+    assert '"done": 20' in capsys.readouterr().out
     again.progress = None
     again.on_trial_complete(3, trials, trials[1])
     assert '"done": 40' in capsys.readouterr().out
