@@ -140,3 +140,9 @@ def test_a_benchmark_s_file_may_hold_any_line_separator_and_a_bad_line_is_named(
 def test_an_unknown_benchmark_is_an_error_that_names_the_known() -> None:
     with pytest.raises(RecipeError, match="humaneval, mbpp, gsm8k, math"):
         Benchmarks.load(("no-such",))
+
+
+def test_a_name_is_checked_without_loading_it(tmp_path: Path) -> None:
+    Benchmarks.check(tuple(BUNDLED))
+    with pytest.raises(RecipeError, match="no bundled benchmark"):
+        Benchmarks.check(("humaneval", str(tmp_path / "gone.jsonl")))

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from gristmill.corpus.config import (
     Source,
     TableSource,
 )
-from gristmill.corpus.sources import kind_of, open_sources, resolve_sources
+from gristmill.corpus.sources import folder, kind_of, open_sources, resolve_sources
 from gristmill.corpus.sources.repository import Bytes, Repository, Unread
 from gristmill.errors import SourceError
 
@@ -300,3 +301,22 @@ def test_two_sources_of_one_name_are_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(SourceError, match="two sources are called 'click'"):
         resolve_sources(both)
+
+
+def test_a_tree_that_is_known_is_read_again_when_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "_SETTLED_NS", -(10**18))  # else only trees of some age are kept
+    (tmp_path / "repo" / "pkg").mkdir(parents=True)
+    file = tmp_path / "repo" / "pkg" / "a.py"
+    file.write_text("a = 1\n")
+    source = FolderSource(kind="folder", path=str(tmp_path))
+    (first,) = folder.repositories(source)
+    assert folder.repositories(source) == [first]
+    time.sleep(0.02)  # a tick of the file system's clock
+    file.write_text("a = 2\n")
+    (second,) = folder.repositories(source)
+    assert second.identity.digest != first.identity.digest
+    file.rename(tmp_path / "repo" / "b.py")
+    (third,) = folder.repositories(source)
+    assert third.identity.digest not in {first.identity.digest, second.identity.digest}
