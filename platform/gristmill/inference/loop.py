@@ -19,7 +19,8 @@ from dataclasses import replace
 import torch
 
 from gristmill.errors import ModelError
-from gristmill.inference.engine import Delta, TorchEngine
+from gristmill.inference.engine import Delta
+from gristmill.inference.protocol import Engine
 from gristmill.inference.sampling import SamplingParams
 
 Item = tuple[int, Delta] | Exception
@@ -35,7 +36,7 @@ class EngineLoop:
         self._orders: deque[Callable[[], None]] = deque()
         self._wake = threading.Condition()
         self._closed = False
-        self._engines: list[TorchEngine] = []
+        self._engines: list[Engine] = []
         self._routes: dict[str, _Route] = {}
         self._numbers = itertools.count()
         self._threads = threads
@@ -50,7 +51,7 @@ class EngineLoop:
         self._thread.join(timeout=30)
 
     async def stream(
-        self, engine: TorchEngine, prompts: Sequence[Prompt]
+        self, engine: Engine, prompts: Sequence[Prompt]
     ) -> AsyncGenerator[tuple[int, Delta], None]:
         """Answer prompts together; yield (number of the prompt, delta). Leaving early aborts the rest.
 
@@ -88,7 +89,7 @@ class EngineLoop:
         if route.engine not in self._engines:
             self._engines.append(route.engine)
 
-    def _abort(self, engine: TorchEngine, names: Sequence[str]) -> None:
+    def _abort(self, engine: Engine, names: Sequence[str]) -> None:
         for name in names:
             engine.abort(name)
             self._routes.pop(name, None)
@@ -124,7 +125,7 @@ class EngineLoop:
                 else:
                     self._engines.remove(engine)
 
-    def _step(self, engine: TorchEngine) -> None:
+    def _step(self, engine: Engine) -> None:
         try:
             deltas = engine.step()
         except Exception as error:  # whatever it is, those who wait must hear of it
@@ -147,7 +148,7 @@ class _Route:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        engine: TorchEngine,
+        engine: Engine,
         queue: asyncio.Queue[list[Item]],
     ) -> None:
         self.engine = engine

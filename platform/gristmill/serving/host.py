@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from gristmill.errors import RequestError
-from gristmill.inference.engine import TorchEngine
 from gristmill.inference.loop import EngineLoop
 from gristmill.inference.packing import Weights
+from gristmill.inference.protocol import Engine, open_engine
 from gristmill.inference.sampling import SamplingParams
 from gristmill.inference.stats import EngineStats
 from gristmill.serving.choices import Choices
@@ -61,7 +61,7 @@ class HostLimits:
 class _Loaded:
     label: str
     tokenizer: Tokenizer
-    engine: TorchEngine
+    engine: Engine
     created_s: int
     lineage: Mapping[str, Any] = field(default_factory=dict)
     watcher: Watcher | None = None
@@ -95,7 +95,7 @@ class ModelHost:
         `watcher` looks for text of the training corpus, `repositories` give context, `layout` is how
         the model was trained to infill.
         """
-        engine = TorchEngine.from_folder(
+        engine = open_engine(
             folder,
             max_batch=self.limits.max_batch,
             step_tokens=self.limits.step_tokens,
