@@ -139,10 +139,10 @@ def test_a_step_on_ragged_documents(folder: Path, rows: int, length: int, bar: f
     padded = torch.zeros(len(flat), longest, dtype=torch.int64)
     labels = torch.full_like(padded, -100)
     mask = torch.zeros_like(padded)
-    for number, length in enumerate(flat):
-        padded[number, :length] = torch.from_numpy(random.integers(0, ROWS, length))
-        labels[number, :length] = padded[number, :length]
-        mask[number, :length] = 1
+    for number, size in enumerate(flat):
+        padded[number, :size] = torch.from_numpy(random.integers(0, ROWS, size))
+        labels[number, :size] = padded[number, :size]
+        mask[number, :size] = 1
     packed = torch.from_numpy(random.integers(0, ROWS, (len(lengths), length)))
     blocks = torch.stack([block_mask(row, length) for row in lengths])[:, None]
     places = torch.stack([torch.cat([torch.arange(n) for n in row]) for row in lengths])
@@ -170,7 +170,7 @@ def block_mask(lengths: Sequence[int], length: int) -> Tensor:
 def test_attention_per_document_against_a_dense_block_mask(length: int) -> None:
     """By length; and against causal attention over the whole row, which crosses the documents."""
     heads, size = 8, 64
-    (lengths,) = ragged_lengths(1, length, mean=300)
+    (lengths,) = ragged_lengths(1, length, mean=length // 13)
     attend = PackedAttention((0, *itertools.accumulate(lengths)))
     whole = PackedAttention((0, length))
     mask = block_mask(lengths, length)
