@@ -78,7 +78,7 @@ class _Options(EditorOptions):
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     logit_bias: _Bias = Field(default_factory=list)
-    n_indent: int = Field(0, ge=0)
+    n_indent: int | None = Field(0, ge=0)
     """The answer ends before a further line with fewer blanks at its start."""
     samplers: list[str] | None = None
     ignore_eos: bool = False
