@@ -2,10 +2,6 @@
 
 Holds the process in which hostile files are read. A table goes below the draft, then into the store's
 cache: whatever happens to this process, a piece that was read is not read again.
-
-The reader of a worker process is kept from task to task (`reading`), and let go by the first task of a
-later step (`retire`): so reading, shuffling and writing share the pool's processes, each of which takes
-seconds of CPU to start.
 """
 
 import pickle
@@ -38,27 +34,3 @@ class RepositoryReader:
             write_table(self.storage, piece_path(int(number)), found.table)
             self.cache.keep(self.storage, piece_path(int(number)), str(path))
         return {"number": batch["number"], "num_bytes": batch["num_bytes"]}
-
-    def close(self) -> None:
-        """End the process in which files are read."""
-        self.reader.close()
-
-
-_kept: dict[tuple[str, str, str], RepositoryReader] = {}
-
-
-def reading(
-    batch: dict[str, Any], url: str, cache_url: str, section: CorpusSection
-) -> dict[str, Any]:
-    """Read the pieces of a batch with this process's reader; for tasks of `Dataset.map_batches`."""
-    key = url, cache_url, section.model_dump_json()
-    if key not in _kept:
-        retire()
-        _kept[key] = RepositoryReader(url, cache_url, section)
-    return _kept[key](batch)
-
-
-def retire() -> None:
-    """Let this process's reader go, if it has one: what follows reads no hostile file."""
-    while _kept:
-        _kept.popitem()[1].close()
