@@ -4,7 +4,8 @@ An arm is a point of the sweep; its seeds are drawn as their mean. The colour sa
 first key that varies (the FIM rate, usually), the dash that of the others together; arms with labels
 of their own have a colour each. With several seeds a second row says how the arms stand at the end:
 each seed a dot, the mean with its 95 % interval over seeds. The band around a line is that interval
-too. A line that the scheduler stopped ends in a cross.
+too. Panels are as wide as the seeds lie, not as the intervals: of few seeds these may pass the edge,
+and then have no end. A line that the scheduler stopped ends in a cross.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def draw(
             members = [row for row in trials if row.name == name]
             _line(axes, members, points, measure, style)
         _frame(axes, measure)
+        _fit(axes.set_ylim, [point.figures[measure] for point in points], measure, 0.06)
     if several:
         for number, (axes, measure) in enumerate(zip(grid[1], measures, strict=True)):
             _ends(axes, arms, measure, styles, named=number == 0)
@@ -80,9 +82,15 @@ def _frame(axes: Any, measure: str) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tokens(value)))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlim(left=0)
-    if measure in _SHARES:
-        axes.set_ylim(bottom=0, top=max(1.0, axes.get_ylim()[1]))
     _plain(axes)
+
+
+def _fit(set_limits: Any, values: Sequence[float], measure: str, margin: float) -> None:
+    """Set a panel's limits to where values lie, with a margin as a share of their range."""
+    scale = 100.0 if measure in _SHARES else 1.0
+    low, high = scale * min(values), scale * max(values)
+    room = margin * (high - low) or 0.05 * abs(high) or 1.0
+    set_limits(0.0 if measure in _SHARES else low - room, high + room)
 
 
 def _plain(axes: Any) -> None:
@@ -113,6 +121,7 @@ def _ends(
         axes.plot(values, [place] * len(values), "o", color=colour, alpha=0.45, markersize=4)
         mean = [scale * estimate.value]
         axes.plot(mean, [place], "D", color=colour, markersize=5.5)
+    _fit(axes.set_xlim, [value for arm in arms for value in arm.values[measure]], measure, 0.4)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks(range(len(arms)), [arm.label for arm in arms] if named else [""] * len(arms))
     axes.set_xlabel(f"at the end: {_PANELS[measure][1]}", fontsize=9)
