@@ -7,8 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from ray.util.metrics import Gauge
-
+from actors.engine_gauges import EngineGauges
 from gristmill.inference.stats import EngineStats
 from gristmill.serving.exchange import Generation, Kind, ModelCard, Piece, Refusal
 from gristmill.serving.following import Follower
@@ -39,10 +38,7 @@ class Replica:
         self._settings = settings
         self._host = ModelHost(settings.name, settings.kind, settings.limits)
         self._exchange(settings.follower.wanted())
-        self._gauges = {
-            name: Gauge(f"gristmill_engine_{name}", f"Engine: {name}.", ("model",))
-            for name in ("num_running", "num_waiting", "num_held_blocks", "num_output_tokens")
-        }
+        self._gauges = EngineGauges(settings.name)
         loop = asyncio.get_event_loop()
         self._tasks = [loop.create_task(self._follow()), loop.create_task(self._report())]
 
@@ -101,13 +97,9 @@ class Replica:
         follower = self._settings.follower
         folder, summary = follower.fetch(label)
         repeats, context = lookups(follower.fetch_index(label), self._settings.repeats)
+        layout = follower.layout(label)
         self._host.exchange(
-            folder,
-            label,
-            summary,
-            watcher=repeats,
-            repositories=context,
-            layout=follower.layout(label),
+            folder, label, summary, watcher=repeats, repositories=context, layout=layout
         )
 
     async def _follow(self) -> None:
@@ -124,7 +116,5 @@ class Replica:
 
     async def _report(self) -> None:
         while True:
-            stats = self._host.stats()
-            for name, gauge in self._gauges.items():
-                gauge.set(getattr(stats, name), {"model": self._host.name})
+            self._gauges.set(self._host.stats())
             await asyncio.sleep(METRICS_S)

@@ -21,15 +21,15 @@ from gristmill.errors import RecipeError
 from gristmill.recipe import Recipe, with_values
 
 VERSIONS = {
-    "corpus": 3,
+    "corpus": 4,
     "tokenizer": 2,
     "tokens": 2,
     "index": 1,
     "pretrain": 2,
     "extend": 2,
     "finetune": 2,
-    "sweep": 1,
-    "evaluate": 2,
+    "sweep": 2,
+    "evaluate": 3,
     "serve": 1,
 }
 """Raised when a stage's output changes for the same config and inputs."""
