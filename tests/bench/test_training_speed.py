@@ -127,11 +127,8 @@ def test_a_step_on_whole_rows(folder: Path) -> None:
     assert ours / litgpt <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("rows", "length", "bar"), [(4, 512, 1.0), (1, 2048, 0.67), (1, 4096, 0.67)]
-)
-def test_a_step_on_ragged_documents(folder: Path, rows: int, length: int, bar: float) -> None:
-    """In short rows a mask costs a peer little, so the bar is for rows of 2,048 and the paper's 4,096."""
+@pytest.mark.parametrize(("rows", "length"), [(4, 512), (1, 2048), (1, 4096)])
+def test_a_step_on_ragged_documents(folder: Path, rows: int, length: int) -> None:
     lengths = ragged_lengths(rows, length, mean=max(80, length // 8))
     flat = list(itertools.chain(*lengths))
     random = np.random.default_rng(1)
@@ -156,7 +153,7 @@ def test_a_step_on_ragged_documents(folder: Path, rows: int, length: int, bar: f
     print(f"{len(flat)} ragged documents in rows of {length}: ours {ours * 1e3:.0f} ms, transformers padded "
           f"{alone * 1e3:.0f} ms, packed under a mask {together * 1e3:.0f} ms, "
           f"litgpt padded {litgpt * 1e3:.0f} ms, {ratio:.2f}x of the fastest")  # fmt: skip
-    assert ratio <= bar
+    assert ratio <= 0.67
 
 
 def block_mask(lengths: Sequence[int], length: int) -> Tensor:
