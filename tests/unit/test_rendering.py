@@ -80,6 +80,18 @@ def test_a_model_is_asked_as_it_was_trained(mode):
     assert len(few) == 30 and {IDS.fim_begin, IDS.fim_hole, IDS.fim_end} < set(few)
 
 
+def test_a_model_that_never_saw_bos_gets_none():
+    foreign = Layout(bos=False)
+    for suffix in (None, "b"):
+        asked = Generation(prompts=("def a",), suffix=suffix, extra=(("x.py", "x = 1\n"),))
+        assert [IDS.bos, *render(TOKENIZER, asked, 500, foreign)[0]] == render(
+            TOKENIZER, asked, 500
+        )[0]
+    meant = Generation(prompts=(SPECIAL["bos"] + "a",))
+    assert render(TOKENIZER, meant, 500, foreign)[0][0] == IDS.bos
+    assert render(TOKENIZER, Generation(prompts=("",)), 500, foreign) == [[IDS.bos]]
+
+
 def test_other_files_lead_as_in_training():
     asked = Generation(
         prompts=("def a",), suffix="b", file_path="a.py", repository="shop",

@@ -18,6 +18,7 @@ from gristmill.evaluation.benchmark import Prompt, Task, digest
 from gristmill.evaluation.continuations import log_likelihoods
 from gristmill.evaluation.heldout import Hole, fit_prompt
 from gristmill.inference.engine import Delta, TorchEngine, join
+from gristmill.inference.habits import Habits
 from gristmill.inference.sampling import SamplingParams
 from gristmill.tokens.special import SPECIAL
 from gristmill.tokens.tokenizer import Tokenizer
@@ -45,9 +46,15 @@ class EngineSource:
         tokenizer = Tokenizer.load(folder)
         engine = TorchEngine.from_folder(folder, max_batch=MAX_BATCH)
         window = min(context_tokens or engine.max_position, engine.max_position)
-        ends, begins = habits(folder, tokenizer)
+        habits = Habits.of(folder, tokenizer)
         return EngineSource(
-            folder.resolve().name, identity_of(folder), engine, tokenizer, window, ends, begins
+            folder.resolve().name,
+            identity_of(folder),
+            engine,
+            tokenizer,
+            window,
+            habits.ends,
+            habits.begins,
         )
 
     def answers(
@@ -106,25 +113,6 @@ class EngineSource:
 def chat_text(prompt: Prompt) -> str:
     """Return one user message as our instruct models saw it."""
     return f"{SPECIAL['bos']}{SPECIAL['user']}{prompt.context}{prompt.prefix}{SPECIAL['assistant']}"
-
-
-def habits(folder: Path, tokenizer: Tokenizer) -> tuple[frozenset[int], tuple[int, ...]]:
-    """Return which tokens end an answer of this model, and which stand before a text."""
-    special = tokenizer.special
-    ends = {special.eos, special.eot}
-    values: dict[str, object] = {}
-    for name in ("config.json", "generation_config.json"):
-        path = folder / name
-        if path.is_file():
-            values |= json.loads(path.read_text(encoding="utf-8"))
-    said = values.get("eos_token_id")
-    listed = said if isinstance(said, list) else [said]
-    ends |= {int(number) for number in listed if isinstance(number, int)}
-    own = values.get("bos_token_id", special.bos)
-    foreign = isinstance(said, list) and said[0] != special.eos
-    if foreign or own != special.bos:
-        return frozenset(ends), ()
-    return frozenset(ends), (special.bos,)
 
 
 def identity_of(folder: Path) -> str:

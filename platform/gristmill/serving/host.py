@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from gristmill.errors import RequestError
+from gristmill.inference.habits import Habits
 from gristmill.inference.loop import EngineLoop
 from gristmill.inference.packing import Weights
 from gristmill.inference.protocol import Engine, open_engine
@@ -63,6 +64,8 @@ class _Loaded:
     tokenizer: Tokenizer
     engine: Engine
     created_s: int
+    ends: frozenset[int]
+    """Tokens that end an answer, the model's own among them."""
     lineage: Mapping[str, Any] = field(default_factory=dict)
     watcher: Watcher | None = None
     repositories: Repositories | None = None
@@ -107,9 +110,17 @@ class ModelHost:
             draft_tokens=self.limits.draft_tokens,
         )
         tokenizer = Tokenizer.load(folder)
-        created_s = int(time.time())
+        habits = Habits.of(folder, tokenizer)
         self._current = _Loaded(
-            label, tokenizer, engine, created_s, lineage or {}, watcher, repositories, layout
+            label,
+            tokenizer,
+            engine,
+            created_s=int(time.time()),
+            ends=habits.ends,
+            lineage=lineage or {},
+            watcher=watcher,
+            repositories=repositories,
+            layout=replace(layout, bos=bool(habits.begins)),
         )
 
     def close(self) -> None:
@@ -243,7 +254,7 @@ class ModelHost:
             stop=generation.stop,
             # a special token always ends an answer: it can only begin something else
             stop_ids=frozenset(generation.stop_ids)
-            | (frozenset() if generation.ignore_eos else special.ids()),
+            | (frozenset() if generation.ignore_eos else special.ids() | loaded.ends),
             min_tokens=generation.min_tokens,
             logprobs=generation.logprobs,
             prompt_logprobs=generation.echo and generation.logprobs is not None,

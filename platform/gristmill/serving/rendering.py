@@ -2,7 +2,7 @@
 
 With a suffix the prompt is infilled: both texts are taken literally, so a file that holds a sentinel's
 text cannot break the prompt. Without one, special tokens written in the prompt are meant (editors that
-lay out FIM themselves send them so), and bos leads unless the prompt brings it. A file path leads the
+lay out FIM themselves send them so), and bos leads unless the prompt brings it (or the model never saw one). A file path leads the
 text as the comment that training puts above every file. Other files of the repository lead both.
 A model is asked in the layout that it was trained in (`Layout`).
 """
@@ -36,6 +36,8 @@ class Layout:
     mode: Literal["psm", "spm", "spm_plain"] = "psm"
     files: Literal["each", "last"] = "each"
     """`last`: other files of the repository lead with `repo_name` and `file_sep` tokens between them."""
+    bos: bool = True
+    """Whether the model saw bos before its texts; one from elsewhere may not have (`Habits`)."""
 
     @staticmethod
     def of(fim: Fim) -> Layout:
@@ -59,7 +61,7 @@ def render(
             suffix = generation.suffix
             header = path_header(generation.file_path, prompt + (suffix or ""))
             if suffix is None:
-                ids = _plain(tokenizer, header, prompt, keep)
+                ids = _plain(tokenizer, header, prompt, keep, layout)
             else:
                 ids = _infilled(
                     tokenizer, header, prompt, suffix, keep, layout, generation.anchored
@@ -112,18 +114,19 @@ def _with_extra(
     """Return a prompt behind other files of its repository, as a training document has them.
 
     They lead in the order given, each under its path comment; the last ones are kept where not all
-    of them fit. `ids` begins with bos.
+    of them fit.
     """
     if not generation.extra:
         return ids
     special = tokenizer.special
     parted = layout.files == "last" and generation.suffix is not None
-    lead, separator = ids[:1], []
+    begins = int(ids[:1] == [special.bos])
+    lead, separator = ids[:begins], []
     if parted:
         name = generation.repository or _name_of(generation.git_url)
         lead = [*lead, special.repo_name, *tokenizer.encode(name + "\n")]
         separator = [special.file_sep]
-    left = room - len(lead) - len(separator) - len(ids[1:])
+    left = room - len(lead) - len(separator) - len(ids[begins:])
     before: list[int] = []
     for path, text in reversed(generation.extra):
         body = path_header(path, text) + text.rstrip("\n") + "\n"
@@ -131,23 +134,31 @@ def _with_extra(
         if len(before) + len(block) > left:
             break
         before = [*block, *before]
-    return [*lead, *before, *separator, *ids[1:]] if before else ids
+    return [*lead, *before, *separator, *ids[begins:]] if before else ids
 
 
 def _name_of(git_url: str | None) -> str:
     return (git_url or "").rstrip("/").removesuffix(".git").rpartition("/")[2]
 
 
-def _plain(tokenizer: Tokenizer, header: str, prompt: str, keep: int | None) -> list[int]:
+def _plain(
+    tokenizer: Tokenizer, header: str, prompt: str, keep: int | None, layout: Layout
+) -> list[int]:
     special = tokenizer.special
     ids = tokenizer.encode_with_special(prompt)
+    begins = _begins(tokenizer, layout)
     if ids[:1] == [special.bos]:
         del ids[0]
-    lead = [special.bos, *tokenizer.encode(header)]
+        begins = [special.bos]
+    lead = [*begins, *tokenizer.encode(header)]
     if keep is not None and len(lead) + len(ids) > keep:
         lead = lead[:keep]
         ids = ids[len(ids) + len(lead) - keep :]
-    return [*lead, *ids]
+    return [*lead, *ids] or [special.bos]
+
+
+def _begins(tokenizer: Tokenizer, layout: Layout) -> list[int]:
+    return [tokenizer.special.bos] if layout.bos else []
 
 
 def _infilled(
@@ -170,7 +181,7 @@ def _infilled(
     if anchored and layout.mode != "spm":
         above, newline, typed = prompt.rpartition("\n")
         prompt, forced = above + newline, tokenizer.encode(typed)
-    lead = [special.bos, *tokenizer.encode(header)]
+    lead = [*_begins(tokenizer, layout), *tokenizer.encode(header)]
     before, after = tokenizer.encode(prompt), tokenizer.encode(suffix)
     if keep is not None:
         before, after = cut(before, after, keep - len(lead) - len(forced) - NUM_SENTINELS)
