@@ -17,8 +17,8 @@ def test_panels_tile_the_page_without_overlap(tmp_path: Path) -> None:
 
 
 def test_engine_metrics_are_the_replicas_own() -> None:
-    replica = (ROOT / "actors" / "replica.py").read_text()
+    gauges = (ROOT / "actors" / "engine_gauges.py").read_text()
     for _, query, _, _ in dashboards.PANELS:
         if "ray_gristmill_engine_" in query:
             name = query.split("ray_gristmill_engine_")[1].split(")")[0].split("[")[0]
-            assert f'"{name}"' in replica, name
+            assert f'"{name}"' in gauges, name

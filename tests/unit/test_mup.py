@@ -12,7 +12,7 @@ from gristmill.model.llama import Llama, LlamaConfig, fill
 from gristmill.recipe import parse
 from gristmill.training.mup import RATE, Mup
 
-BASE, VOCAB, LENGTH = 32, 96, 32
+BASE, VOCAB, LENGTH = 64, 96, 32
 
 
 def decoder(width: int, mup: Mup) -> Llama:
@@ -26,7 +26,7 @@ def decoder(width: int, mup: Mup) -> Llama:
     return model
 
 
-def moved(width: int, mup: Mup, rate: float = 0.02, steps: int = 3) -> float:
+def moved(width: int, mup: Mup, rate: float = 0.005, steps: int = 3) -> float:
     """Return how far a few steps move the logits, in root mean square."""
     model = decoder(width, mup)
     groups = mup.groups(model.named_parameters(), [{"params": list(model.parameters())}])
@@ -57,14 +57,14 @@ def test_one_learning_rate_moves_every_width_alike() -> None:
 
 
 def test_without_a_base_nothing_changes() -> None:
-    for mup in (Mup.of(64, None), Mup.of(64, 64)):
-        names = [name for name, _ in decoder(64, mup).named_parameters()]
+    for mup in (Mup.of(BASE, None), Mup.of(BASE, BASE)):
+        names = [name for name, _ in decoder(BASE, mup).named_parameters()]
         assert {mup.spread(name) for name in names} == {mup.rate(name) for name in names} == {1.0}
 
 
 def test_every_weight_has_the_rate_of_its_kind() -> None:
-    mup = Mup.of(128, BASE)
-    named = dict(decoder(128, mup).named_parameters())
+    mup = Mup.of(4 * BASE, BASE)
+    named = dict(decoder(4 * BASE, mup).named_parameters())
     matrices = [weight for weight in named.values() if weight.dim() == 2]
     flat = [weight for weight in named.values() if weight.dim() == 1]
     asked: list[dict[str, Any]] = [
