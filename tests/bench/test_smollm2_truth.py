@@ -113,6 +113,7 @@ def test_three_roads_give_the_same_answers_and_scores(name: str, folder: Path) -
     with _endpoint(folder) as url:
         endpoint = Endpoint(url, at_once=2).found()
         served = {number: text for number, _, text in endpoint.answers(tasks, wanted, 0)}
+        endpoint.client().close()
     known = find(name)
     roads = {"engine": ours, "endpoint": served, "transformers": theirs}
     with open_sandbox() as sandbox:

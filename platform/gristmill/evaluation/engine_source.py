@@ -92,7 +92,8 @@ class EngineSource:
         most = self.window - room
         if prompt.suffix is not None:
             hole = Hole("", "", prompt.context, prompt.prefix, "", prompt.suffix)
-            tokens = fit_prompt(self.tokenizer, hole, most)
+            _, *rest = fit_prompt(self.tokenizer, hole, most)  # it begins with bos
+            tokens = [*self.begins, *rest]
         elif prompt.chat:
             tokens = self.tokenizer.encode_with_special(chat_text(prompt))[-most:]
         else:
