@@ -47,7 +47,8 @@ def add_adapters(llama: Llama, lora: Lora) -> None:
     llama.requires_grad_(False)
     for layer in llama.layers:
         for part in layer.children():
-            for name in set(lora.targets) & {name for name, _ in part.named_children()}:
+            found = {name for name, _ in part.named_children()}
+            for name in sorted(found & set(lora.targets)):  # in one order on every rank
                 old = part.get_submodule(name)
                 assert isinstance(old, nn.Linear)
                 setattr(part, name, LoraLinear(old.in_features, old.out_features, lora))
